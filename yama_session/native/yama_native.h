@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the Python binding and the PAM module share.
+ *
+ * Every function returns a value >= 0 or a negative errno.  None prints,
+ * exits, keeps global state or touches a signal handler; every descriptor
+ * returned is close-on-exec and the caller's own.
+ */
+#ifndef YAMA_NATIVE_H
+#define YAMA_NATIVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "yama_abi.h"
+
+/* The version of this header's functions; the package compares it on import */
+#define YS_NATIVE_VERSION	1
+
+enum ys_enforcer {
+	YS_YAMA = 1,
+	YS_LANDLOCK = 2,
+};
+
+/* The two values of hidepid= that we mount */
+#define YS_HIDEPID_OFF		0
+#define YS_HIDEPID_PTRACEABLE	4
+
+/* ys_procfs_attach(): refuse (-EXDEV) if stdin, stdout or stderr is on a procfs */
+#define YS_ATTACH_STRICT_STDIO	1
+
+/* The first Landlock ABI whose rulesets may consist of a scope alone */
+#define YS_LANDLOCK_MIN_ABI	6
+
+/**
+ * struct ys_domain_info - a domain as the kernel describes it
+ * @id:       unique while the machine is up
+ * @scope:    composed level, PR_PTRACE_SCOPE_CLASSIC to _NO_ATTACH
+ * @view:     composed view, PR_PTRACE_VIEW_ALL to _INFERIORS
+ * @depth:    1 for a top-level domain
+ * @override: 1 if the scope stands in place of the sysctl
+ */
+struct ys_domain_info {
+	uint64_t id;
+	unsigned int scope;
+	unsigned int view;
+	unsigned int depth;
+	unsigned int override;
+};
+
+/*
+ * domain.c: one call of prctl(PR_PTRACE_SCOPE) each.  A kernel without the
+ * series answers -EINVAL to all of them.
+ */
+int ys_has(unsigned int abi);
+int ys_enter(unsigned int scope, unsigned int view, unsigned int flags);
+int ys_create(unsigned int scope, unsigned int view, unsigned int flags);
+int ys_join(int domain_fd, unsigned int flags);
+int ys_leave(unsigned int flags);
+int ys_check(unsigned int scope, unsigned int view);
+int ys_open(int pidfd);
+
+/*
+ * look.c: read what the kernel says about domains.
+ *
+ * ys_describe() fills @ret from /proc/<pid>/attr/yama/scope and returns 1,
+ * or 0 if the task has no domain; -ENOENT: no such task, or one that this
+ * task may not see; -EOPNOTSUPP: the kernel has no domains.
+ * ys_info() does the same for a domain descriptor, from its fdinfo.
+ * Text that does not follow the documented form is -EBADMSG, and @ret is
+ * untouched.
+ */
+int ys_describe(pid_t pid, struct ys_domain_info *ret);
+int ys_info(int domain_fd, struct ys_domain_info *ret);
+int ys_parse_attr(const char *text, size_t len, struct ys_domain_info *ret);
+int ys_parse_fdinfo(const char *text, size_t len, struct ys_domain_info *ret);
+
+/*
+ * procfs.c: a private instance of procfs.
+ *
+ * ys_procfs_new() returns a detached mount (nosuid, nodev, noexec).
+ * ys_procfs_attach() gives the calling thread its own mount namespace and
+ * stacks the instance on /proc there; see procfs.c for what else it does.
+ * Once it has unshared there is no way back: after a failure the caller
+ * must refuse whatever the namespace was for.
+ */
+int ys_procfs_new(unsigned int hidepid);
+int ys_procfs_attach(int mount_fd, unsigned int flags);
+
+/*
+ * landlock.c: a ruleset that only keeps signals (and with them ptrace and
+ * the sight of a ptraceable procfs) inside.  ys_landlock_abi() answers
+ * -ENOSYS (not built) or -EOPNOTSUPP (disabled at boot) where there is none.
+ */
+int ys_landlock_abi(void);
+int ys_landlock_create(void);
+int ys_landlock_restrict(int ruleset_fd);
+
+/*
+ * session.c: what a login needs of either enforcer.
+ *
+ * ys_token_apply() confines the calling thread with a token: a yama domain
+ * or a Landlock ruleset.  @flags: PR_PTRACE_SCOPE_F_THREAD or 0.
+ *
+ * ys_verify() proves it from a forked child that drops to @uid and @gid
+ * without groups or capabilities: the domain is at least @scope and @view
+ * (yama), the child sees itself in /proc, and @outside, a process that must
+ * not be seen, is missing there (0: do not look; PR_PTRACE_VIEW_ALL never
+ * looks).  -ENODATA: the domain is weaker; -EACCES: @outside is visible;
+ * -ENOENT: not even itself is visible; else what a call said.  The child is
+ * waited for with its pid, so the caller must not ignore SIGCHLD.
+ */
+int ys_token_apply(enum ys_enforcer enforcer, int token_fd, unsigned int flags);
+int ys_verify(enum ys_enforcer enforcer, unsigned int scope, unsigned int view,
+	      pid_t outside, uid_t uid, gid_t gid);
+
+#endif /* YAMA_NATIVE_H */
