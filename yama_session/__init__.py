@@ -1,0 +1,54 @@
+"""Sessions that see and trace only their own processes.
+
+The public names; ``yama_session.enforcers``, ``yama_session.policy`` and
+``yama_session.service`` are packages of their own.
+"""
+
+from yama_session._version import __version__
+from yama_session.errors import (
+    AccountError,
+    DomainError,
+    EnforcerError,
+    KernelUnsupported,
+    LandlockError,
+    PolicyError,
+    ProcfsError,
+    ServiceError,
+    SystemCallError,
+    VerifyError,
+    YamaSessionError,
+)
+from yama_session.levels import Group, Proc, Scope, View
+from yama_session.native import OwnedFd
+from yama_session.procfs import HidePid, Procfs, host_hidepid
+from yama_session.scope import Domain, DomainInfo, check, describe, enter, leave, supported
+
+__all__ = [
+    "AccountError",
+    "Domain",
+    "DomainError",
+    "DomainInfo",
+    "EnforcerError",
+    "Group",
+    "HidePid",
+    "KernelUnsupported",
+    "LandlockError",
+    "OwnedFd",
+    "PolicyError",
+    "Proc",
+    "Procfs",
+    "ProcfsError",
+    "Scope",
+    "ServiceError",
+    "SystemCallError",
+    "VerifyError",
+    "View",
+    "YamaSessionError",
+    "__version__",
+    "check",
+    "describe",
+    "enter",
+    "host_hidepid",
+    "leave",
+    "supported",
+]

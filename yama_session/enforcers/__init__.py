@@ -1,0 +1,67 @@
+"""The enforcers behind one interface; callers rarely need to name one."""
+
+from __future__ import annotations
+
+from yama_session.enforcers._base import Availability, Enforcer, State
+from yama_session.enforcers._honours import (
+    HONOURS,
+    Cell,
+    Honour,
+    Request,
+    Row,
+    Shortfall,
+    honours_markdown,
+    shortfalls,
+)
+from yama_session.enforcers._landlock import LandlockEnforcer
+from yama_session.enforcers._yama import YamaEnforcer
+from yama_session.errors import EnforcerError
+
+__all__ = [
+    "ENFORCERS",
+    "HONOURS",
+    "Availability",
+    "Cell",
+    "Enforcer",
+    "Honour",
+    "LandlockEnforcer",
+    "Request",
+    "Row",
+    "Shortfall",
+    "State",
+    "YamaEnforcer",
+    "best",
+    "by_name",
+    "honours_markdown",
+    "shortfalls",
+]
+
+# Strongest first.
+ENFORCERS: tuple[Enforcer, ...] = (YamaEnforcer(), LandlockEnforcer())
+
+
+def by_name(name: str) -> Enforcer:
+    """Return the enforcer called ``name``.
+
+    Raises:
+        EnforcerError: there is none; the message lists what there is.
+    """
+    for enforcer in ENFORCERS:
+        if enforcer.name == name:
+            return enforcer
+    known = ", ".join(enforcer.name for enforcer in ENFORCERS)
+    raise EnforcerError(f"there is no enforcer {name!r}: choose from {known}")
+
+
+def best() -> Enforcer:
+    """Return the strongest enforcer that the running kernel has.
+
+    Raises:
+        EnforcerError: it has none; the message says why, for each.
+    """
+    states = [(enforcer, enforcer.available()) for enforcer in ENFORCERS]
+    for enforcer, state in states:
+        if state:
+            return enforcer
+    reasons = "; ".join(f"{enforcer.name} is {state}" for enforcer, state in states)
+    raise EnforcerError(f"this kernel has no enforcer: {reasons}")

@@ -1,0 +1,72 @@
+"""The words of the design as enums: pure Python, no kernel needed.
+
+The numbers are those of the kernel's interface (``native/yama_abi.h``); a
+test compares the two.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+from typing import Self
+
+
+class _Word(IntEnum):
+    """A level that a person may write as its number or as its name."""
+
+    @property
+    def word(self) -> str:
+        """The name as policy files, options and the kernel spell it."""
+        return self.name.lower().replace("_", "-")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the level called ``text``, a number or a word.
+
+        Raises:
+            ValueError: there is none; the message lists what there is.
+        """
+        for level in cls:
+            if text in (str(level.value), level.word):
+                return level
+        known = ", ".join(f"{level.value} ({level.word})" for level in cls)
+        raise ValueError(f"{text!r} is not a {cls.__name__.lower()}: choose from {known}")
+
+
+class Scope(_Word):
+    """Which processes a task may attach to: the levels of ``kernel.yama.ptrace_scope``.
+
+    Source: ``Documentation/admin-guide/LSM/Yama.rst`` in the kernel.
+    """
+
+    CLASSIC = 0
+    RELATIONAL = 1
+    CAPABILITY = 2
+    NO_ATTACH = 3
+
+
+class View(_Word):
+    """Which processes exist for a task: all, those of its domain, or its descendants."""
+
+    ALL = 0
+    DOMAIN = 1
+    INFERIORS = 2
+
+
+class Group(Enum):
+    """What shares a domain: every login alone, or all logins of one user together."""
+
+    SESSION = "session"
+    USER = "user"
+
+
+class Proc(Enum):
+    """What stands on ``/proc`` in a session.
+
+    ``PRIVATE`` is an instance of its own, with the options that suit the
+    enforcer; ``PTRACEABLE`` one with ``hidepid=ptraceable`` on any enforcer;
+    ``HOST`` leaves the host's in place.
+    """
+
+    PRIVATE = "private"
+    PTRACEABLE = "ptraceable"
+    HOST = "host"

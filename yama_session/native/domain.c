@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* One call of prctl(PR_PTRACE_SCOPE) each */
+#include <errno.h>
+#include <sys/prctl.h>
+
+#include "yama_native.h"
+
+/*
+ * prctl() is variadic and the kernel looks at all five arguments: each is
+ * passed at full width, so that none holds what a register happened to.
+ */
+static int domain_call(unsigned long op, unsigned long arg3,
+		       unsigned long arg4, unsigned long arg5)
+{
+	int ret = prctl(PR_PTRACE_SCOPE, op, arg3, arg4, arg5);
+
+	return ret < 0 ? -errno : ret;
+}
+
+int ys_has(unsigned int abi)
+{
+	return domain_call(PR_PTRACE_SCOPE_HAS, abi, 0, 0);
+}
+
+int ys_enter(unsigned int scope, unsigned int view, unsigned int flags)
+{
+	return domain_call(PR_PTRACE_SCOPE_ENTER, scope, view, flags);
+}
+
+int ys_create(unsigned int scope, unsigned int view, unsigned int flags)
+{
+	return domain_call(PR_PTRACE_SCOPE_CREATE, scope, view, flags);
+}
+
+int ys_join(int domain_fd, unsigned int flags)
+{
+	if (domain_fd < 0)
+		return -EBADF;
+	return domain_call(PR_PTRACE_SCOPE_JOIN, domain_fd, flags, 0);
+}
+
+int ys_leave(unsigned int flags)
+{
+	return domain_call(PR_PTRACE_SCOPE_LEAVE, flags, 0, 0);
+}
+
+int ys_check(unsigned int scope, unsigned int view)
+{
+	return domain_call(PR_PTRACE_SCOPE_CHECK, scope, view, 0);
+}
+
+int ys_open(int pidfd)
+{
+	if (pidfd < 0)
+		return -EBADF;
+	return domain_call(PR_PTRACE_SCOPE_OPEN, pidfd, 0, 0);
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A private instance of procfs, and the way it comes over /proc */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "yama_native.h"
+
+/*
+ * Directories of procfs that are empty for ever and exist to be mounted on
+ * (proc_create_mount_point() and register_sysctl_mount_point() in the
+ * kernel).  A mount there hides no file of procfs, so carrying it over keeps
+ * the new instance "fully visible": a rootless container can still mount its
+ * own.  Anything mounted elsewhere under /proc masks a file, and stays behind.
+ */
+static const char *const mount_points[] = {
+	"/proc/sys/fs/binfmt_misc",
+	"/proc/fs/nfsd",
+	"/proc/openprom",
+	"/proc/xen",
+};
+
+#define NR_MOUNT_POINTS	(sizeof(mount_points) / sizeof(mount_points[0]))
+
+int ys_procfs_new(unsigned int hidepid)
+{
+	char value[12];
+	int fs, ret;
+
+	fs = fsopen("proc", FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return -errno;
+	snprintf(value, sizeof(value), "%u", hidepid);
+	if (fsconfig(fs, FSCONFIG_SET_STRING, "hidepid", value, 0) ||
+	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		ret = -errno;
+	else if ((ret = fsmount(fs, FSMOUNT_CLOEXEC,
+				MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+				MOUNT_ATTR_NOEXEC)) < 0)
+		ret = -errno;
+	close(fs);
+	return ret;
+}
+
+/* 1 if @fd is on a procfs other than the one with device @own, 0 if not */
+static int is_foreign(int fd, dev_t own)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstatfs(fd, &fs))
+		return -errno;
+	if (fs.f_type != PROC_SUPER_MAGIC)
+		return 0;
+	if (fstat(fd, &st))
+		return -errno;
+	return st.st_dev != own;
+}
+
+static int check_stdio(dev_t own)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		int ret = is_foreign(fd, own);
+
+		if (ret == -EBADF)
+			continue;
+		if (ret)
+			return ret < 0 ? ret : -EXDEV;
+	}
+	return 0;
+}
+
+/*
+ * A directory of the old /proc that a program inherits would go on showing
+ * what the new instance hides.  The descriptors of this program itself may
+ * be in use and stay; none of them survives its next exec.
+ */
+static int seal_descriptors(dev_t own)
+{
+	struct dirent *entry;
+	int ret = 0;
+	DIR *dir;
+
+	dir = opendir("/proc/self/fd");
+	if (!dir)
+		return -errno;
+	while (errno = 0, (entry = readdir(dir))) {
+		int fd = atoi(entry->d_name);
+
+		if (fd <= 2)
+			continue;
+		ret = is_foreign(fd, own);
+		if (ret > 0)
+			ret = fcntl(fd, F_SETFD, FD_CLOEXEC) ? -errno : 0;
+		if (ret)
+			break;
+	}
+	if (!entry)
+		ret = -errno;
+	closedir(dir);
+	return ret;
+}
+
+static int cwd_is_foreign(dev_t own)
+{
+	int ret, fd = open(".", O_PATH | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	ret = is_foreign(fd, own);
+	close(fd);
+	return ret;
+}
+
+/*
+ * The same directory in the new instance if there is one.  The path may also
+ * lead back to a foreign instance mounted elsewhere, hence the second look.
+ */
+static int move_cwd(dev_t own)
+{
+	char path[PATH_MAX];
+	int ret = cwd_is_foreign(own);
+
+	if (ret <= 0)
+		return ret;
+	if (getcwd(path, sizeof(path)) && path[0] == '/' && !chdir(path)) {
+		ret = cwd_is_foreign(own);
+		if (ret <= 0)
+			return ret;
+	}
+	return chdir("/") ? -errno : 0;
+}
+
+static bool is_mount_root(const char *path)
+{
+	struct statx stx;
+
+	return !statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, 0, &stx) &&
+	       stx.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
+/* fds[i] becomes a copy of what is mounted on mount_points[i], or stays -1 */
+static int clone_submounts(int *fds)
+{
+	for (size_t i = 0; i < NR_MOUNT_POINTS; i++) {
+		if (!is_mount_root(mount_points[i]))
+			continue;
+		fds[i] = open_tree(AT_FDCWD, mount_points[i],
+				   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+				   AT_NO_AUTOMOUNT);
+		if (fds[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int attach_submounts(const int *fds)
+{
+	for (size_t i = 0; i < NR_MOUNT_POINTS; i++)
+		if (fds[i] >= 0 && move_mount(fds[i], "", AT_FDCWD,
+					      mount_points[i],
+					      MOVE_MOUNT_F_EMPTY_PATH))
+			return -errno;
+	return 0;
+}
+
+/*
+ * /proc alone leaves its peer group.  The rest stays shared, so that mounts
+ * made later, by "sudo mount" in the session or by the host, reach the other
+ * side.  The old instance is covered, never unmounted: while / is shared, an
+ * umount would reach the host, and a covered mount cannot be uncovered
+ * from a user namespace below.
+ */
+static int cover_proc(int mount_fd)
+{
+	int fds[NR_MOUNT_POINTS], ret;
+
+	for (size_t i = 0; i < NR_MOUNT_POINTS; i++)
+		fds[i] = -1;
+	ret = clone_submounts(fds);
+	if (ret)
+		goto out_close;
+	if (mount(NULL, "/proc", NULL, MS_PRIVATE, NULL) ||
+	    move_mount(mount_fd, "", AT_FDCWD, "/proc",
+		       MOVE_MOUNT_F_EMPTY_PATH)) {
+		ret = -errno;
+		goto out_close;
+	}
+	/* A mount is only ever moved into the caller's namespace, so now */
+	ret = attach_submounts(fds);
+out_close:
+	for (size_t i = 0; i < NR_MOUNT_POINTS; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return ret;
+}
+
+int ys_procfs_attach(int mount_fd, unsigned int flags)
+{
+	struct statfs fs;
+	struct stat st;
+	int ret;
+
+	/* Whatever can be refused is refused before anything has changed */
+	if (flags & ~YS_ATTACH_STRICT_STDIO)
+		return -EINVAL;
+	if (fstatfs(mount_fd, &fs) || fstat(mount_fd, &st))
+		return -errno;
+	if (fs.f_type != PROC_SUPER_MAGIC)
+		return -EINVAL;
+	if (flags & YS_ATTACH_STRICT_STDIO) {
+		ret = check_stdio(st.st_dev);
+		if (ret)
+			return ret;
+	}
+
+	if (unshare(CLONE_NEWNS))
+		return -errno;
+	ret = cover_proc(mount_fd);
+	if (!ret)
+		ret = seal_descriptors(st.st_dev);
+	if (!ret)
+		ret = move_cwd(st.st_dev);
+	return ret;
+}

@@ -1,0 +1,83 @@
+"""Private instances of procfs.
+
+Source: proc(5), mount_setattr(2), ``Documentation/filesystems/proc.rst``.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from pathlib import Path
+from typing import Self
+
+from yama_session.native import OwnedFd, checked, lib
+
+__all__ = ["HidePid", "Procfs", "host_hidepid"]
+
+
+class HidePid(IntEnum):
+    """The ``hidepid=`` option of a procfs instance."""
+
+    OFF = 0
+    NOACCESS = 1
+    INVISIBLE = 2
+    PTRACEABLE = 4
+
+
+class Procfs(OwnedFd):
+    """A procfs instance, held by its mount descriptor until it is attached."""
+
+    __slots__ = ()
+
+    @classmethod
+    def new(cls, hidepid: HidePid = HidePid.OFF) -> Self:
+        """Make an instance (``nosuid,nodev,noexec``) that is mounted nowhere yet.
+
+        Raises:
+            ProcfsError: ``CAP_SYS_ADMIN`` is missing, or the kernel does not
+                know the option (Linux 5.8 has them all).
+        """
+        return cls(checked("ys_procfs_new", lib.ys_procfs_new(hidepid), f"hidepid={hidepid}"))
+
+    def attach(self, *, strict_stdio: bool = False) -> None:
+        """Stack the instance on ``/proc``, in a new mount namespace of this thread.
+
+        Descriptors of other procfs instances above 2 become close-on-exec,
+        and a working directory on one moves to the same path here, else to
+        ``/``. The instance stays mounted; close this object when done. After
+        an error the mount namespace may already be a new one: give up what it
+        was for.
+
+        Args:
+            strict_stdio: refuse when stdin, stdout or stderr is on another
+                procfs; nothing has changed then.
+
+        Raises:
+            ProcfsError: the descriptor is no detached procfs, ``CAP_SYS_ADMIN``
+                is missing, or as said under ``strict_stdio``.
+        """
+        flags = lib.YS_ATTACH_STRICT_STDIO if strict_stdio else 0
+        checked("ys_procfs_attach", lib.ys_procfs_attach(self.fileno(), flags))
+
+
+def host_hidepid(mounts: str | None = None) -> HidePid:
+    """Return the ``hidepid`` of what is mounted on ``/proc`` now.
+
+    Args:
+        mounts: a text in the form of ``/proc/self/mounts``; read when absent.
+    """
+    if mounts is None:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="surrogateescape")
+    found = HidePid.OFF
+    for line in mounts.splitlines():
+        _, where, kind, options, *_ = line.split(" ")
+        if (where, kind) == ("/proc", "proc"):  # the last one is on top
+            found = _hidepid_of(options)
+    return found
+
+
+def _hidepid_of(options: str) -> HidePid:
+    for option in options.split(","):
+        name, _, value = option.partition("=")
+        if name == "hidepid":
+            return HidePid(int(value)) if value.isdigit() else HidePid[value.upper()]
+    return HidePid.OFF

@@ -1,0 +1,207 @@
+"""Scope domains of the Yama series: make, join, enter, leave, check and describe.
+
+Source: ``Documentation/userspace-api/yama.rst`` of the kernel series;
+``prctl(PR_PTRACE_SCOPE, ...)``.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from typing import Any, Self
+
+from yama_session.levels import Scope, View
+from yama_session.native import OwnedFd, checked, ffi, lib
+
+__all__ = [
+    "Domain",
+    "DomainInfo",
+    "check",
+    "describe",
+    "enter",
+    "leave",
+    "parse_attr",
+    "parse_fdinfo",
+    "supported",
+]
+
+
+@dataclass(frozen=True)
+class DomainInfo:
+    """A domain as the kernel describes it; scope and view are the composed ones.
+
+    Attributes:
+        scope: the level in force, the stricter ones around it counted in.
+        view: the view in force, likewise.
+        depth: 1 for a top-level domain.
+        id: unique while the machine is up.
+        override: whether the scope stands in place of the sysctl.
+    """
+
+    scope: Scope
+    view: View
+    depth: int
+    id: int
+    override: bool
+
+
+def supported(abi: int = 1) -> bool:
+    """Return whether the running kernel has version ``abi`` of the interface."""
+    return lib.ys_has(abi) >= 0
+
+
+def enter(
+    scope: Scope,
+    view: View,
+    *,
+    toplevel: bool = False,
+    override: bool = False,
+    thread: bool = False,
+) -> None:
+    """Nest a new domain in the caller's and put the caller into it, for good.
+
+    Args:
+        scope: the level; a weaker one than around it loosens nothing.
+        view: the view, likewise.
+        toplevel: nest in nothing instead (``CAP_SYS_PTRACE``).
+        override: let the scope stand in place of the sysctl (``CAP_SYS_PTRACE``
+            in the initial user namespace).
+        thread: confine this thread alone where there are others.
+
+    Raises:
+        DomainError: neither ``no_new_privs`` is set nor ``CAP_SYS_ADMIN``
+            held, there are other threads, or the nesting is too deep.
+        KernelUnsupported: the kernel has no domains.
+    """
+    _require_kernel("ys_enter")
+    flags = _flags(toplevel=toplevel, override=override, thread=thread)
+    checked("ys_enter", lib.ys_enter(scope, view, flags), _about(scope, view))
+
+
+def leave(*, thread: bool = False) -> None:
+    """Leave every domain that the caller is in.
+
+    Raises:
+        DomainError: ``CAP_SYS_PTRACE`` is missing over one of them, one is at
+            scope 3, or there are other threads.
+        KernelUnsupported: the kernel has no domains.
+    """
+    _require_kernel("ys_leave")
+    checked("ys_leave", lib.ys_leave(_flags(thread=thread)))
+
+
+def check(scope: Scope, view: View) -> bool:
+    """Return whether the caller's domain is at least this strict (the sysctl is not counted).
+
+    Raises:
+        KernelUnsupported: the kernel has no domains.
+    """
+    _require_kernel("ys_check")
+    return lib.ys_check(scope, view) >= 0
+
+
+def describe(pid: int) -> DomainInfo | None:
+    """Return the domain of the process or thread ``pid``, ``None`` if it is in none.
+
+    Raises:
+        DomainError: there is no such process, or it is hidden from the caller.
+        KernelUnsupported: the kernel has no domains.
+    """
+    info = ffi.new("struct ys_domain_info *")
+    return _described("ys_describe", lib.ys_describe(pid, info), info, f"pid {pid}")
+
+
+def parse_attr(text: bytes) -> DomainInfo | None:
+    """Return what the text of a ``/proc/PID/attr/yama/scope`` says.
+
+    Raises:
+        DomainError: the text is in another form.
+    """
+    info = ffi.new("struct ys_domain_info *")
+    return _described("ys_parse_attr", lib.ys_parse_attr(text, len(text), info), info, repr(text))
+
+
+def parse_fdinfo(text: bytes) -> DomainInfo | None:
+    """Return what the fdinfo text of a domain descriptor says.
+
+    Raises:
+        DomainError: the text is in another form.
+    """
+    info = ffi.new("struct ys_domain_info *")
+    ret = lib.ys_parse_fdinfo(text, len(text), info)
+    return _described("ys_parse_fdinfo", ret, info, repr(text))
+
+
+class Domain(OwnedFd):
+    """A domain held by its descriptor: it lives while one is open or a task is in it."""
+
+    __slots__ = ()
+
+    @classmethod
+    def create(
+        cls, scope: Scope, view: View, *, toplevel: bool = False, override: bool = False
+    ) -> Self:
+        """Make a domain nested in the caller's, without entering it.
+
+        Args and errors: as for :func:`enter`.
+        """
+        _require_kernel("ys_create")
+        flags = _flags(toplevel=toplevel, override=override)
+        return cls(checked("ys_create", lib.ys_create(scope, view, flags), _about(scope, view)))
+
+    @classmethod
+    def open(cls, pidfd: int) -> Self:
+        """Return the domain of the process behind ``pidfd``.
+
+        Raises:
+            DomainError: the process is gone or in no domain, or
+                ``CAP_SYS_PTRACE`` over the domain is missing.
+            KernelUnsupported: the kernel has no domains.
+        """
+        _require_kernel("ys_open")
+        return cls(checked("ys_open", lib.ys_open(pidfd), f"pidfd {pidfd}"))
+
+    def join(self, *, thread: bool = False) -> None:
+        """Put the caller into this domain.
+
+        Raises:
+            DomainError: as for :func:`enter` downwards; any other way needs
+                ``CAP_SYS_PTRACE`` over every domain left.
+        """
+        checked("ys_join", lib.ys_join(self.fileno(), _flags(thread=thread)))
+
+    def info(self) -> DomainInfo:
+        """Return what this domain is.
+
+        Raises:
+            DomainError: the descriptor is no domain.
+        """
+        info = ffi.new("struct ys_domain_info *")
+        checked("ys_info", lib.ys_info(self.fileno(), info), f"fd {self.fileno()}")
+        return _from_native(info)
+
+
+def _flags(*, toplevel: bool = False, override: bool = False, thread: bool = False) -> int:
+    return (
+        toplevel * lib.PR_PTRACE_SCOPE_F_TOPLEVEL
+        | override * lib.PR_PTRACE_SCOPE_F_OVERRIDE
+        | thread * lib.PR_PTRACE_SCOPE_F_THREAD
+    )
+
+
+def _about(scope: Scope, view: View) -> str:
+    return f"scope {Scope(scope).word}, view {View(view).word}"
+
+
+def _require_kernel(operation: str) -> None:
+    # A kernel without domains and a wrong argument are the same EINVAL.
+    if not supported():
+        checked(operation, -errno.EOPNOTSUPP)
+
+
+def _from_native(info: Any) -> DomainInfo:
+    return DomainInfo(Scope(info.scope), View(info.view), info.depth, info.id, bool(info.override))
+
+
+def _described(operation: str, ret: int, info: Any, about: str) -> DomainInfo | None:
+    return _from_native(info) if checked(operation, ret, about) else None
