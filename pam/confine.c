@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Carrying a plan out */
+#include <errno.h>
+#include <linux/sched.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <security/pam_ext.h>
+
+#include "cleanup.h"
+#include "module.h"
+
+/*
+ * The caller is the main thread, and what it forks is the session.  Other
+ * threads of the application stay outside and never become the user.
+ */
+#define THREAD	PR_PTRACE_SCOPE_F_THREAD
+
+static bool has_domain(void)
+{
+	struct ys_domain_info info;
+
+	return ys_describe(getpid(), &info) == 1;
+}
+
+/*
+ * A process that must not be seen afterwards: pid 1 is in nobody's session,
+ * unless it is the login itself (a container that starts with one).  Where
+ * only a procfs hides and the policy keeps the host's, there is none.
+ */
+static pid_t outsider(const struct plan *plan)
+{
+	if (getpid() == 1)
+		return 0;
+	return plan->enforcer == YS_YAMA || plan->mount >= 0 ? 1 : 0;
+}
+
+/*
+ * To join the domain is to leave the present one.  Where the kernel refuses
+ * that (level 3, a tracer), the session is nested: never looser than asked.
+ */
+static int apply_token(const struct plan *plan, bool *ret_nested)
+{
+	bool inside = plan->enforcer == YS_YAMA && has_domain();
+	int r;
+
+	r = ys_token_apply(plan->enforcer, plan->token, THREAD);
+	if (r != -EPERM || !inside)
+		return r;
+	*ret_nested = true;
+	return ys_enter(plan->scope, plan->view, THREAD);
+}
+
+/*
+ * The procfs first: a domain must never be entered by a login that then
+ * fails.  It takes its own namespace, and from there only refusal leads out.
+ */
+static int confine(const struct login *login, const struct plan *plan,
+		   int mount, bool *ret_nested)
+{
+	int r;
+
+	if (mount >= 0) {
+		/*
+		 * yama judges descriptors too; the others would leave the
+		 * host's view on an inherited stdin.
+		 */
+		r = ys_procfs_attach(mount, plan->enforcer == YS_YAMA ? 0 :
+				     YS_ATTACH_STRICT_STDIO);
+		if (r < 0)
+			return r;
+	}
+	r = apply_token(plan, ret_nested);
+	if (r < 0)
+		return r;
+	return ys_verify(plan->enforcer, plan->scope, plan->view,
+			 outsider(plan), login->uid, login->gid);
+}
+
+/* The same in a child, with a procfs of its own: a mount moves only once */
+static int confine_child(const struct login *login, const struct plan *plan)
+{
+	int mount = -1;
+	bool nested;
+
+	if (plan->mount >= 0) {
+		mount = ys_procfs_new(plan->proc == PROC_PTRACEABLE ?
+				      YS_HIDEPID_PTRACEABLE : YS_HIDEPID_OFF);
+		if (mount < 0)
+			return mount;
+	}
+	return confine(login, plan, mount, &nested);
+}
+
+/*
+ * Root is let in when confining root cannot work, and that must be known
+ * while there is a way back.  No exit signal: the application's SIGCHLD
+ * handler and wait() must not meet a child that is not its own.
+ */
+static int rehearse(const struct login *login, const struct plan *plan)
+{
+	struct clone_args args = { .exit_signal = 0 };
+	int status;
+	pid_t pid;
+
+	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		_exit(-confine_child(login, plan));
+	while (waitpid(pid, &status, __WCLONE) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
+}
+
+/* Nothing to apply; a domain that cannot be left only confines more */
+static void open_unconfined(const struct login *login)
+{
+	int r;
+
+	if (!has_domain())
+		return;
+	r = ys_leave(THREAD);
+	if (r < 0)
+		pam_syslog(login->pamh, LOG_WARNING,
+			   "%s remains in the present domain, which cannot be left: %s",
+			   login->user, strerrordesc_np(-r));
+}
+
+/**
+ * plan_carry_out - make the calling process what the plan says
+ * @login: who logs in
+ * @plan:  a checked plan
+ *
+ * Return: 0, or a negative errno.  If @plan->begun is set then, the process
+ * is neither what it was nor what it should be and must not become a login,
+ * root's included: half-confined is the one state that nobody asked for.
+ */
+int plan_carry_out(const struct login *login, struct plan *plan)
+{
+	bool nested = false;
+	int r;
+
+	if (plan->action == ACTION_STAY)
+		return 0;
+	if (plan->token < 0) {
+		open_unconfined(login);
+		return 0;
+	}
+	if (login->uid == 0) {
+		r = rehearse(login, plan);
+		if (r < 0)
+			return r;
+	}
+	plan->begun = true;
+	r = confine(login, plan, plan->mount, &nested);
+	if (r == 0 && nested)
+		pam_syslog(login->pamh, LOG_NOTICE,
+			   "session of %s is nested in the present domain, which cannot be left",
+			   login->user);
+	return r;
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The list that the service leaves for the time when it is down: who is
+ * unconfined whatever the service, terminal or host.
+ *
+ *	yama-session exempt 1
+ *	uid 1001
+ *	gid 27
+ *	end
+ *
+ * The last line tells a whole list from one that was cut short.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cleanup.h"
+#include "module.h"
+
+#define EXEMPT_PATH	"/run/yama-session/exempt"
+#define EXEMPT_MAX	65536
+
+#define FIRST		"yama-session exempt 1\n"
+#define LAST		"end\n"
+
+/* (uid_t)-1 means "no change" to chown(2) and setuid(2): nobody has it */
+#define ID_LIMIT	0xfffffffeUL
+
+/* One line "<word> <number>\n", in the one way to write it; its length or 0 */
+static size_t parse_line(const char *text, size_t len, bool *ret_group,
+			 id_t *ret_id)
+{
+	unsigned long id = 0;
+	size_t i = 4;
+
+	if (len < 6)
+		return 0;
+	if (memcmp(text, "uid ", 4) == 0)
+		*ret_group = false;
+	else if (memcmp(text, "gid ", 4) == 0)
+		*ret_group = true;
+	else
+		return 0;
+	if (text[i] == '0' && text[i + 1] != '\n')
+		return 0;
+	for (; i < len && text[i] >= '0' && text[i] <= '9'; i++) {
+		id = id * 10 + (unsigned long)(text[i] - '0');
+		if (id > ID_LIMIT)
+			return 0;
+	}
+	if (i == 4 || i == len || text[i] != '\n')
+		return 0;
+	*ret_id = (id_t)id;
+	return i + 1;
+}
+
+/**
+ * exempt_match - is an account on the list?
+ * @text:     the list, need not end in a NUL
+ * @len:      its length
+ * @uid:      the account
+ * @in_group: tells (1 or 0) whether the account is in a group
+ * @data:     for @in_group
+ *
+ * The whole list is read before any of it is believed.
+ *
+ * Return: 1, 0, or -EBADMSG if the list is malformed anywhere.
+ */
+int exempt_match(const char *text, size_t len, uid_t uid,
+		 exempt_in_group_t in_group, void *data)
+{
+	const size_t first = sizeof(FIRST) - 1, last = sizeof(LAST) - 1;
+	size_t pos, step, end;
+	bool group;
+	id_t id;
+
+	if (len < first + last || memcmp(text, FIRST, first) != 0)
+		return -EBADMSG;
+	end = len - last;
+	if (memcmp(text + end, LAST, last) != 0)
+		return -EBADMSG;
+	for (pos = first; pos < end; pos += step) {
+		step = parse_line(text + pos, end - pos, &group, &id);
+		if (!step)
+			return -EBADMSG;
+	}
+	for (pos = first; pos < end; pos += step) {
+		step = parse_line(text + pos, end - pos, &group, &id);
+		if (group ? in_group(id, data) == 1 : id == uid)
+			return 1;
+	}
+	return 0;
+}
+
+/* Only what root alone could have written; the path is below root's /run */
+static int open_trusted(void)
+{
+	__cleanup(close_fd) int fd = -1;
+	struct stat st;
+
+	fd = open(EXEMPT_PATH,
+		  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & 077))
+		return -EPERM;
+	return steal_fd(&fd);
+}
+
+/**
+ * exempt_read - the same for the list of this machine
+ * @uid:      the account
+ * @in_group: tells (1 or 0) whether the account is in a group
+ * @data:     for @in_group
+ *
+ * Return: as exempt_match(); -ENOENT: there is no list; -EPERM: others than
+ * root may read or write it; -EFBIG: too large to be one.
+ */
+int exempt_read(uid_t uid, exempt_in_group_t in_group, void *data)
+{
+	__cleanup(close_fd) int fd = -1;
+	char text[EXEMPT_MAX];
+	size_t len = 0;
+	ssize_t n;
+
+	fd = open_trusted();
+	if (fd < 0)
+		return fd;
+	for (;;) {
+		n = read(fd, text + len, sizeof(text) - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return exempt_match(text, len, uid, in_group, data);
+		len += (size_t)n;
+		if (len == sizeof(text))
+			return -EFBIG;
+	}
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What to do while the service does not answer */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <security/pam_ext.h>
+#include <security/pam_modutil.h>
+
+#include "cleanup.h"
+#include "module.h"
+
+static int in_group(gid_t gid, void *data)
+{
+	const struct login *login = data;
+
+	return login->gid == gid ||
+	       pam_modutil_user_in_group_uid_gid(login->pamh, login->uid, gid);
+}
+
+static bool is_exempt(const struct login *login)
+{
+	struct login copy = *login;
+	int r;
+
+	if (login->uid == 0)
+		return true;
+	r = exempt_read(login->uid, in_group, &copy);
+	if (r < 0)
+		pam_syslog(login->pamh, LOG_WARNING,
+			   "list of exempt users not usable (%s): only root is exempt",
+			   strerrordesc_np(-r));
+	return r == 1;
+}
+
+/*
+ * Landlock does not tell whether a task is confined, so look for what it
+ * does: root cannot reach pid 1, which the private procfs hides as well.
+ */
+static bool pid1_is_out_of_reach(void)
+{
+	struct stat st;
+
+	return getpid() != 1 && kill(1, 0) < 0 && errno == EPERM &&
+	       stat("/proc/1", &st) < 0 && errno == ENOENT;
+}
+
+static bool is_confined(const struct args *args)
+{
+	struct ys_domain_info info;
+
+	return ys_describe(getpid(), &info) == 1 ||
+	       (args->enforcer == YS_LANDLOCK && pid1_is_out_of_reach());
+}
+
+/* An own domain for this login alone: nothing is known of the user's others */
+static int split_session(const struct args *args, struct plan *ret)
+{
+	__cleanup(plan_release) struct plan plan = plan_none;
+	bool yama = args->enforcer == YS_YAMA;
+
+	plan.action = ACTION_OPEN;
+	plan.enforcer = args->enforcer;
+	plan.scope = yama ? PR_PTRACE_SCOPE_RELATIONAL : PR_PTRACE_SCOPE_CLASSIC;
+	plan.view = PR_PTRACE_VIEW_DOMAIN;
+	plan.proc = yama ? PROC_PRIVATE : PROC_PTRACEABLE;
+	plan.token = yama ? ys_create(plan.scope, plan.view,
+				      PR_PTRACE_SCOPE_F_TOPLEVEL) :
+			    ys_landlock_create();
+	/* Where a top-level one is not allowed, one below the present domain */
+	if (yama && plan.token == -EPERM)
+		plan.token = ys_create(plan.scope, plan.view, 0);
+	if (plan.token < 0)
+		return plan.token;
+	plan.mount = ys_procfs_new(yama ? YS_HIDEPID_OFF :
+					  YS_HIDEPID_PTRACEABLE);
+	if (plan.mount < 0)
+		return plan.mount;
+	*ret = plan;
+	plan = plan_none;
+	return 0;
+}
+
+/**
+ * local_plan - decide by the module's arguments alone
+ * @login: who logs in
+ * @args:  the arguments
+ * @why:   what was wrong with the service, for the journal
+ * @ret:   the plan; untouched on failure
+ *
+ * Return: 0; -EACCES: no login (fallback=deny); else what was missing to
+ * confine it.
+ */
+int local_plan(const struct login *login, const struct args *args,
+	       const char *why, struct plan *ret)
+{
+	pam_handle_t *pamh = login->pamh;
+	int r;
+
+	/* The same whether the service is there or not: "sudo -i" stays */
+	if ((login->uid == 0 || login->uid == getuid()) && is_confined(args)) {
+		pam_syslog(pamh, LOG_WARNING,
+			   "service unavailable (%s): %s stays in the present session",
+			   why, login->user);
+		*ret = plan_none;
+		return 0;
+	}
+	if (login->uid != 0 && args->fallback == FALLBACK_DENY) {
+		pam_syslog(pamh, LOG_ERR,
+			   "service unavailable (%s): fallback deny: no login for %s",
+			   why, login->user);
+		return -EACCES;
+	}
+	if (args->fallback == FALLBACK_SKIP) {
+		pam_syslog(pamh, LOG_ALERT,
+			   "service unavailable (%s): fallback skip: %s is NOT CONFINED by this login",
+			   why, login->user);
+		*ret = plan_none;
+		return 0;
+	}
+	if (is_exempt(login)) {
+		pam_syslog(pamh, LOG_WARNING,
+			   "service unavailable (%s): %s is exempt and not confined",
+			   why, login->user);
+		*ret = plan_none;
+		ret->action = ACTION_OPEN;
+		return 0;
+	}
+	r = split_session(args, ret);
+	if (r < 0) {
+		pam_syslog(pamh, LOG_ERR,
+			   "service unavailable (%s): fallback strict: cannot confine %s by %s: %s",
+			   why, login->user,
+			   args->enforcer == YS_YAMA ? "yama" : "landlock",
+			   strerrordesc_np(-r));
+		return r;
+	}
+	pam_syslog(pamh, LOG_WARNING,
+		   "service unavailable (%s): fallback strict: own domain for %s, split from the user's other sessions",
+		   why, login->user);
+	return 0;
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Is a plan fit to be carried out?  The service is trusted with the policy,
+ * not with its own bugs: a plan that contradicts itself, or descriptors that
+ * are not what the plan calls them, count as no answer at all.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
+
+#include "cleanup.h"
+#include "module.h"
+
+/* PROC_ROOT_INO of <linux/proc_fs.h>, which user space does not get */
+#define PROCFS_ROOT_INO	1
+
+const struct plan plan_none = {
+	.action = ACTION_STAY,
+	.proc = PROC_HOST,
+	.token = -1,
+	.mount = -1,
+	.lifetime = -1,
+};
+
+const char *plan_enforcer_name(const struct plan *plan)
+{
+	switch (plan->enforcer) {
+	case YS_YAMA:
+		return "yama";
+	case YS_LANDLOCK:
+		return "landlock";
+	default:
+		return "none";
+	}
+}
+
+void plan_release(struct plan *plan)
+{
+	close_fd(&plan->token);
+	close_fd(&plan->mount);
+	close_fd(&plan->lifetime);
+}
+
+static int wrong(char *why, const char *text)
+{
+	snprintf(why, WHY_MAX, "bad reply: %s", text);
+	return -EBADMSG;
+}
+
+static bool id_is_sane(const char *id)
+{
+	return *id && strlen(id) == strspn(id,
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+}
+
+static bool is_ruleset(int fd)
+{
+	char path[sizeof("/proc/self/fd/") + 3 * sizeof(fd)];
+	char target[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	return strstr(target, "landlock-ruleset") != NULL;
+}
+
+/* Levels and views are ordered: more is stricter, and stricter is fine */
+static bool is_domain(int fd, unsigned int scope, unsigned int view)
+{
+	struct ys_domain_info info;
+
+	return ys_info(fd, &info) == 1 && info.scope >= scope &&
+	       info.view >= view;
+}
+
+static bool is_procfs_root(int fd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC &&
+	       fstat(fd, &st) == 0 && st.st_ino == PROCFS_ROOT_INO;
+}
+
+static bool is_socket(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+static int check_token(const struct plan *plan, char *why)
+{
+	switch (plan->enforcer) {
+	case YS_YAMA:
+		if (!is_domain(plan->token, plan->scope, plan->view))
+			return wrong(why, "token is no domain of that strength");
+		return 0;
+	case YS_LANDLOCK:
+		if (plan->view != PR_PTRACE_VIEW_DOMAIN)
+			return wrong(why, "landlock has no view but domain");
+		if (!is_ruleset(plan->token))
+			return wrong(why, "token is no Landlock ruleset");
+		return 0;
+	default:
+		if (plan->token >= 0)
+			return wrong(why, "token of no enforcer");
+		if (plan->scope || plan->view)
+			return wrong(why, "levels of no enforcer");
+		return 0;
+	}
+}
+
+/**
+ * plan_check - refuse what cannot be meant
+ * @plan: the plan, nothing of it carried out yet
+ * @why:  room for WHY_MAX bytes, set on failure
+ *
+ * Return: 0, or -EBADMSG.
+ */
+int plan_check(const struct plan *plan, char *why)
+{
+	if (!id_is_sane(plan->id))
+		return wrong(why, "session id");
+	if (plan->scope > PR_PTRACE_SCOPE_NO_ATTACH)
+		return wrong(why, "scope out of range");
+	if (plan->view > PR_PTRACE_VIEW_INFERIORS)
+		return wrong(why, "view out of range");
+	if (plan->lifetime >= 0 && !is_socket(plan->lifetime))
+		return wrong(why, "lifetime is no socket");
+	if (plan->action == ACTION_STAY) {
+		if (plan->token >= 0 || plan->mount >= 0)
+			return wrong(why, "stay, with something to apply");
+		return 0;
+	}
+	if (plan->lifetime < 0)
+		return wrong(why, "no lifetime");
+	if ((plan->mount >= 0) != (plan->view != PR_PTRACE_VIEW_ALL &&
+				   plan->proc != PROC_HOST))
+		return wrong(why, "mount does not fit proc and view");
+	if (plan->mount >= 0 && !is_procfs_root(plan->mount))
+		return wrong(why, "mount is no procfs");
+	return check_token(plan, why);
+}

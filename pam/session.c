@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * pam_sm_open_session() and pam_sm_close_session().
+ *
+ * What login programs taught: PAM_SESSION_ERR is success to sudo, so every
+ * failure is PAM_SYSTEM_ERR; a conversation aborts pkexec, so there is none;
+ * atd calls with uid 1 and euid 0, so the effective uid counts.
+ */
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <security/pam_ext.h>
+#include <security/pam_modutil.h>
+
+#include "cleanup.h"
+#include "module.h"
+
+#define EXPORT	__attribute__((visibility("default")))
+
+static const char *item(pam_handle_t *pamh, int type)
+{
+	const void *value;
+
+	if (pam_get_item(pamh, type, &value) != PAM_SUCCESS || !value)
+		return "";
+	return value;
+}
+
+/* Not pam_get_user(), which may ask the user */
+static int get_login(pam_handle_t *pamh, struct login *ret)
+{
+	const char *user = item(pamh, PAM_USER);
+	const struct passwd *pw = pam_modutil_getpwnam(pamh, user);
+
+	if (!pw) {
+		pam_syslog(pamh, LOG_ERR, "no account \"%s\"", user);
+		return -ENOENT;
+	}
+	*ret = (struct login) {
+		.pamh = pamh,
+		.user = user,
+		.uid = pw->pw_uid,
+		.gid = pw->pw_gid,
+		.service = item(pamh, PAM_SERVICE),
+		.tty = item(pamh, PAM_TTY),
+		.rhost = item(pamh, PAM_RHOST),
+	};
+	return 0;
+}
+
+/* Unshare, a domain and Landlock hold for a thread and for what it forks */
+static int check_caller(pam_handle_t *pamh)
+{
+	if (geteuid() != 0) {
+		pam_syslog(pamh, LOG_ERR,
+			   "called with effective uid %u: only root can open a session",
+			   geteuid());
+		return -EPERM;
+	}
+	if (gettid() != getpid()) {
+		pam_syslog(pamh, LOG_ERR,
+			   "called on a thread: a session is opened on the main thread only");
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static int refuse(const struct login *login, const struct plan *plan)
+{
+	if (login->uid == 0 && !plan->begun) {
+		pam_syslog(login->pamh, LOG_ALERT,
+			   "root is let in NOT CONFINED: %s",
+			   "a login of root is never refused for what failed before its first step");
+		return PAM_SUCCESS;
+	}
+	return PAM_SYSTEM_ERR;
+}
+
+static void tell_opened(const struct login *login, const struct plan *plan)
+{
+	static const char *const procs[] = {
+		[PROC_PRIVATE] = "private",
+		[PROC_PTRACEABLE] = "ptraceable",
+		[PROC_HOST] = "host",
+	};
+	const char *id = *plan->id ? plan->id : "(unknown to the service)";
+
+	if (plan->action == ACTION_STAY) {
+		pam_syslog(login->pamh, LOG_INFO,
+			   "opened session %s for %s: stays in the present one",
+			   id, login->user);
+		return;
+	}
+	pam_syslog(login->pamh, LOG_INFO,
+		   "opened session %s for %s: enforcer=%s scope=%u view=%u proc=%s",
+		   id, login->user, plan_enforcer_name(plan), plan->scope,
+		   plan->view, procs[plan->proc]);
+}
+
+static int open_session(const struct login *login, const struct args *args)
+{
+	__cleanup(plan_release) struct plan plan = plan_none;
+	char why[WHY_MAX];
+	int r;
+
+	r = bus_open_session(login, &plan, why);
+	if (r < 0)
+		r = local_plan(login, args, why, &plan);
+	if (r < 0)
+		return refuse(login, &plan);
+
+	/* Before anything has changed: it can fail for lack of memory */
+	if (plan.lifetime >= 0) {
+		r = lifetime_keep(login->pamh, &plan.lifetime);
+		if (r < 0) {
+			pam_syslog(login->pamh, LOG_ERR,
+				   "cannot keep the session of %s: %s",
+				   login->user, strerrordesc_np(-r));
+			return refuse(login, &plan);
+		}
+	}
+	r = plan_carry_out(login, &plan);
+	if (r < 0) {
+		lifetime_drop(login->pamh);
+		pam_syslog(login->pamh, LOG_ERR, "cannot confine %s by %s: %s",
+			   login->user, plan_enforcer_name(&plan),
+			   strerrordesc_np(-r));
+		return refuse(login, &plan);
+	}
+	tell_opened(login, &plan);
+	return PAM_SUCCESS;
+}
+
+EXPORT int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc,
+			       const char **argv)
+{
+	struct login login;
+	struct args args;
+	int bad_args;
+
+	(void)flags;
+	bad_args = args_parse(pamh, argc, argv, &args);
+	if (check_caller(pamh) < 0 || get_login(pamh, &login) < 0)
+		return PAM_SYSTEM_ERR;
+	if (bad_args)
+		return refuse(&login, &plan_none);
+	if (args.debug)
+		pam_syslog(pamh, LOG_DEBUG,
+			   "open: user=%s uid=%u service=%s tty=%s rhost=%s",
+			   login.user, login.uid, login.service, login.tty,
+			   login.rhost);
+	return open_session(&login, &args);
+}
+
+/*
+ * Called by any uid (systemd's helper closes as the user).  Nothing is undone
+ * here: the processes of the session stay confined until they exit.
+ */
+EXPORT int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc,
+				const char **argv)
+{
+	struct args args;
+
+	(void)flags;
+	(void)args_parse(pamh, argc, argv, &args);
+	lifetime_drop(pamh);
+	if (args.debug)
+		pam_syslog(pamh, LOG_DEBUG, "close: user=%s",
+			   item(pamh, PAM_USER));
+	return PAM_SUCCESS;
+}
