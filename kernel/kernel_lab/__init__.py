@@ -1,0 +1,18 @@
+"""The kernel lab: fetch, patch, build and boot kernels for the project's tests.
+
+The command `kernel/lab` is one face of this package. Tests use the other:
+
+    from kernel_lab import run_guest
+
+    result = run_guest("6.12", ["pytest", "/share/test_login.py"], share=Path("tests/vm"))
+    assert result.ok, result.explain()
+
+`run_guest` builds what is missing (kernel, root image with the project
+installed), boots one guest under QEMU, runs the command in it as root and
+returns a `GuestResult`. Guests may run in parallel; builds wait for one another.
+"""
+
+from kernel_lab.errors import LabError
+from kernel_lab.guest import GuestOptions, GuestResult, run_guest
+
+__all__ = ["GuestOptions", "GuestResult", "LabError", "run_guest"]

@@ -1,0 +1,136 @@
+"""Build kernels: one long-lived tree and object directory per kernel version,
+shared by the stock and the patched kernel, and finished images by hash."""
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kernel_lab import kconfig, series
+from kernel_lab.cache import cache_root, digest, locked
+from kernel_lab.command import Progress, run, say
+from kernel_lab.source import Source, fetch
+
+# Nothing of the machine or the moment may be in the image.
+IDENTITY = {
+    "KBUILD_BUILD_USER": "lab",
+    "KBUILD_BUILD_HOST": "yama-session",
+    "KBUILD_BUILD_TIMESTAMP": "1970-01-01 00:00:00 UTC",
+    "KBUILD_BUILD_VERSION": "1",
+}
+FIRST_BUILD_FILES = 2300  # only for the progress shown in the very first build
+_STEP = re.compile(r"^  (?:CC|AS|HOSTCC|LD|AR)\b")
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A finished kernel."""
+
+    name: str  # "6.12 stock" or "6.12 patched", for messages
+    key: str  # hash of source version, series and configuration
+    image: Path  # bzImage
+
+
+class Workshop:
+    """The tree and the object directory in which one kernel version is built.
+
+    Use it only under `locked(lock)`.
+    """
+
+    def __init__(self, source: Source) -> None:
+        directory = cache_root() / "build" / source.kernel
+        self.lock = f"build-{source.kernel}"
+        self.tree = series.Tree(source, directory / "tree")
+        self.objects = directory / "obj"
+        self._asked = directory / "asked.config"
+        self._made_of = directory / "source"
+
+    def prepare(self, patches: Sequence[Path]) -> None:
+        """Set the tree to the series and make the configuration."""
+        source = self.tree.source.tree.name
+        if self._made_of.exists() and self._made_of.read_text(encoding="utf-8") != source:
+            say("the distribution's source has changed: starting anew")
+            shutil.rmtree(self._made_of.parent)
+        self.tree.set_to(patches)
+        self._made_of.write_text(source, encoding="utf-8")
+        self.objects.mkdir(parents=True, exist_ok=True)
+        wanted = kconfig.asked()
+        text = kconfig.render(wanted)
+        config = self.objects / ".config"
+        if not config.exists() or not self._asked.exists() or self._asked.read_text(encoding="utf-8") != text:
+            self._asked.unlink(missing_ok=True)
+            self.make("-s", "tinyconfig")
+            config.write_text(kconfig.merged(config.read_text(encoding="utf-8"), wanted), encoding="utf-8")
+            self.make("-s", "olddefconfig")
+            self._asked.write_text(text, encoding="utf-8")
+        else:
+            self.make("-s", "olddefconfig")
+        kconfig.verify(wanted, config.read_text(encoding="utf-8"))
+
+    def make(self, *arguments: str, progress: Progress | None = None) -> str:
+        """Run the kernel's make in this workshop and return its output."""
+
+        def each_line(line: str) -> None:
+            if progress and _STEP.match(line):
+                progress.step()
+
+        return run(
+            ["make", f"O={self.objects}", f"-j{os.cpu_count() or 1}", *arguments],
+            cwd=self.tree.path,
+            env=IDENTITY,
+            each_line=each_line,
+        )
+
+    def progress(self, what: str) -> Progress:
+        """Return a counter that knows how many files a whole build has."""
+        if not (self.objects / "vmlinux.o").exists():
+            return Progress(what, FIRST_BUILD_FILES)
+        return Progress(what, 0)
+
+
+def key_of(source: Source, patches: Sequence[Path]) -> str:
+    """Return the hash that names the kernel made of these parts."""
+    parts = [source.version.encode(), kconfig.render(kconfig.asked()).encode()]
+    return digest(parts + [patch.read_bytes() for patch in patches])
+
+
+def build(kernel: str, *, stock: bool) -> Kernel:
+    """Return the kernel, building it if the cache does not have it.
+
+    Args:
+        kernel: "6.12" and the like.
+        stock: without the project's series.
+
+    Raises:
+        LabError: a patch does not apply, an option is missing, it does not compile.
+    """
+    source = fetch(kernel)
+    patches = [] if stock else series.patches(kernel)
+    name = f"{kernel} {'stock' if stock else 'patched'}"
+    key = key_of(source, patches)
+    directory = cache_root() / "kernels" / f"{kernel}-{key}"
+    result = Kernel(name, key, directory / "bzImage")
+    if result.image.exists():
+        return result
+    workshop = Workshop(source)
+    with locked(workshop.lock):
+        if not result.image.exists():
+            _build_into(directory, workshop, patches, name)
+    return result
+
+
+def _build_into(directory: Path, workshop: Workshop, patches: Sequence[Path], name: str) -> None:
+    workshop.prepare(patches)
+    say(f"building kernel {name} ({len(patches)} patches)")
+    progress = workshop.progress(f"building {name}")
+    workshop.make("bzImage", progress=progress)
+    scratch = directory.with_name(directory.name + ".new")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    shutil.copy2(workshop.objects / "arch/x86/boot/bzImage", scratch / "bzImage")
+    shutil.copy2(workshop.objects / ".config", scratch / "config")
+    shutil.copy2(workshop.objects / "System.map", scratch / "System.map")
+    scratch.rename(directory)
+    say(f"kernel {name} is ready: {progress.count} files built")

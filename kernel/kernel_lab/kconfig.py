@@ -1,0 +1,68 @@
+"""Kernel options: what we ask for, and whether we got it."""
+
+import re
+from collections.abc import Mapping
+
+from kernel_lab.errors import LabError
+from kernel_lab.paths import CONFIG_DIR
+
+FRAGMENTS = ("base", "session", "systemd")
+_LINE = re.compile(r"^(?:(CONFIG_\w+)=(.*)|# (CONFIG_\w+) is not set)$")
+
+
+def parse(text: str) -> dict[str, str]:
+    """Return option -> value of a config text; "n" for one that is not set."""
+    options: dict[str, str] = {}
+    for line in text.splitlines():
+        if match := _LINE.match(line.strip()):
+            if match[1]:
+                options[match[1]] = match[2]
+            else:
+                options[match[3]] = "n"
+    return options
+
+
+def asked() -> dict[str, str]:
+    """Return the options of all fragments together.
+
+    Raises:
+        LabError: two fragments ask for different values of one option.
+    """
+    options: dict[str, str] = {}
+    for name in FRAGMENTS:
+        for option, value in parse((CONFIG_DIR / f"{name}.config").read_text(encoding="utf-8")).items():
+            if options.setdefault(option, value) != value:
+                raise LabError(f"kernel/config/{name}.config: {option}={value}, but a fragment before it says {options[option]}")
+    return options
+
+
+def merged(base: str, wanted: Mapping[str, str]) -> str:
+    """Return the config text `base` with the wanted options in place of its own."""
+    kept = [line for line in base.splitlines() if not ((match := _LINE.match(line)) and (match[1] or match[3]) in wanted)]
+    return "\n".join([*kept, render(wanted)])
+
+
+def render(options: Mapping[str, str]) -> str:
+    """Return options as a config text, sorted."""
+    return "".join(
+        f"# {name} is not set\n" if value == "n" else f"{name}={value}\n" for name, value in sorted(options.items())
+    )
+
+
+def verify(wanted: Mapping[str, str], text: str) -> None:
+    """Check that a finished config has each wanted option.
+
+    Raises:
+        LabError: naming every option that is missing or has another value.
+    """
+    got = parse(text)
+    wrong = [
+        f"{name}: asked {value}, got {got.get(name, 'n')}"
+        for name, value in sorted(wanted.items())
+        if got.get(name, "n") != value
+    ]
+    if wrong:
+        raise LabError(
+            "the kernel's configuration dropped what kernel/config asks for "
+            "(a dependency is missing, or the option has another name in this kernel):\n  " + "\n  ".join(wrong)
+        )

@@ -1,0 +1,160 @@
+"""Root file systems of the guest: Debian on a disk image, busybox in memory."""
+
+import gzip
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from kernel_lab.cache import cache_root, digest, locked
+from kernel_lab.command import run, say
+from kernel_lab.errors import LabError
+from kernel_lab.paths import GUEST_DIR
+
+SUITE = "bookworm"
+IMAGE_SIZE = "3G"  # sparse: only what is used takes room
+
+PACKAGES = (
+    # the system that logs people in
+    "systemd systemd-sysv systemd-container libpam-systemd libpam-runtime dbus dbus-user-session "
+    "polkitd pkexec openssh-server openssh-client sudo login passwd util-linux cron at "
+    # what people run inside a session
+    "procps psmisc lsof tmux gdb strace bubblewrap uidmap fuse3 bindfs bsdextrautils iproute2 "
+    "iputils-ping keyutils libcap2-bin "
+    # what the tests drive it with
+    "expect sshpass pamtester python3 python3-dbus-next python3-prctl python3-cffi-backend python3-pytest "
+    # what the project's own packages need
+    "python3-cffi libsystemd0 libpam0g"
+).split()
+
+USERS = ("alice", "bob", "carol")
+SUDOERS = ("alice", "carol")
+
+# Run in the new root. minbase has no udev, so device units never appear and a
+# getty on the console would hold up multi-user.target for 90 seconds.
+SETUP = """
+set -e
+for user in {users}; do
+    useradd --create-home --shell /bin/bash "$user"
+    echo "$user:pw$user" | chpasswd
+done
+echo root:pwroot | chpasswd
+for user in {sudoers}; do
+    echo "$user ALL=(ALL:ALL) NOPASSWD: ALL" >"/etc/sudoers.d/$user"
+    chmod 440 "/etc/sudoers.d/$user"
+done
+mkdir -p -m 700 /root/.ssh
+ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519
+cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys
+for user in {users}; do
+    install -d -m 700 -o "$user" -g "$user" "/home/$user/.ssh"
+    install -m 600 -o "$user" -g "$user" /root/.ssh/id_ed25519.pub "/home/$user/.ssh/authorized_keys"
+done
+printf 'Host *\\n StrictHostKeyChecking no\\n UserKnownHostsFile /dev/null\\n LogLevel ERROR\\n' \
+    >/etc/ssh/ssh_config.d/lab.conf
+systemctl mask serial-getty@ttyS0.service getty@tty1.service console-getty.service \
+    apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
+systemctl enable lab.service
+rm -rf /var/cache/apt/archives/*.deb /var/lib/apt/lists/* /usr/share/doc/* /usr/share/man/*
+"""
+
+
+def debian_root() -> Path:
+    """Return the directory of a plain Debian root, making it if need be.
+
+    Raises:
+        LabError: we are not root, or a package cannot be had.
+    """
+    setup = SETUP.format(users=" ".join(USERS), sudoers=" ".join(SUDOERS))
+    unit = GUEST_DIR / "lab.service"
+    key = digest([SUITE.encode(), " ".join(PACKAGES).encode(), setup.encode(), unit.read_bytes()])
+    root = cache_root() / "roots" / key
+    with locked("root"):
+        if not root.is_dir():
+            _require_root()
+            say(f"making a Debian {SUITE} root (about a minute)")
+            scratch = root.with_name(key + ".new")
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.parent.mkdir(parents=True, exist_ok=True)
+            run(["mmdebstrap", "--variant=minbase", "--mode=root", f"--include={','.join(PACKAGES)}", SUITE, str(scratch)])
+            (scratch / "etc/hostname").write_text("guest\n", encoding="ascii")
+            (scratch / "etc/hosts").write_text("127.0.0.1 localhost guest\n::1 localhost\n", encoding="ascii")
+            shutil.copy(unit, scratch / "etc/systemd/system/lab.service")
+            run(["chroot", str(scratch), "/bin/sh", "-c", setup])
+            scratch.rename(root)
+    return root
+
+
+def disk_image(key: str, fill: Callable[[Path], None] | None) -> Path:
+    """Return an ext4 image of the Debian root, by hash; no loop mount is used.
+
+    Args:
+        key: names what `fill` adds; "" with None for the plain root.
+        fill: changes a copy of the root before the image is made.
+    """
+    root = debian_root()
+    image = cache_root() / "images" / f"{root.name}-{key or 'plain'}.img"
+    with locked("image"):
+        if not image.exists():
+            image.parent.mkdir(parents=True, exist_ok=True)
+            _forget_old_images(image.parent)
+            scratch = image.with_suffix(".new")
+            scratch.unlink(missing_ok=True)
+            if fill is None:
+                _make_image(root, scratch)
+            else:
+                copy = image.with_suffix(".root")
+                shutil.rmtree(copy, ignore_errors=True)
+                run(["cp", "-a", "--reflink=auto", str(root), str(copy)])
+                try:
+                    fill(copy)
+                    _make_image(copy, scratch)
+                finally:
+                    shutil.rmtree(copy)
+            scratch.rename(image)
+    return image
+
+
+def _make_image(root: Path, image: Path) -> None:
+    run(["mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=1", "-d", str(root), str(image), IMAGE_SIZE])
+
+
+def _forget_old_images(directory: Path, keep: int = 8) -> None:
+    """Remove all but the newest images. A running guest keeps its open one."""
+    images = sorted(directory.glob("*.img"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for image in images[keep:]:
+        image.unlink()
+
+
+def busybox_initramfs() -> Path:
+    """Return a gzipped cpio with busybox and an init that runs the job."""
+    busybox = Path("/bin/busybox")
+    if not busybox.exists():
+        raise LabError("there is no /bin/busybox: `make setup` installs busybox-static")
+    init = GUEST_DIR / "init.busybox"
+    key = digest([busybox.read_bytes(), init.read_bytes()])
+    archive = cache_root() / "images" / f"busybox-{key}.cpio.gz"
+    with locked("image"):
+        if not archive.exists():
+            _require_root()
+            tree = archive.with_suffix(".root")
+            shutil.rmtree(tree, ignore_errors=True)
+            for name in ("bin", "dev", "proc", "sys", "tmp", "run", "root", "etc", "share", "sbin", "usr"):
+                (tree / name).mkdir(parents=True)
+            os.mknod(tree / "dev/console", 0o020600, os.makedev(5, 1))
+            (tree / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/tmp:/bin/sh\n", encoding="ascii")
+            (tree / "etc/group").write_text("root:x:0:\nalice:x:1000:\n", encoding="ascii")
+            shutil.copy(busybox, tree / "bin/busybox")
+            shutil.copy(init, tree / "init")
+            (tree / "init").chmod(0o755)
+            run(["sh", "-c", "find . | cpio --quiet -o -H newc >../busybox.cpio"], cwd=tree)
+            plain = archive.parent / "busybox.cpio"
+            archive.write_bytes(gzip.compress(plain.read_bytes(), mtime=0))
+            plain.unlink()
+            shutil.rmtree(tree)
+    return archive
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise LabError("making a root file system needs root: run the lab as root")
