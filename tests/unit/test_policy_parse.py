@@ -1,0 +1,163 @@
+"""Every mistake in a policy file is named with its value, its choices and its line."""
+
+from pathlib import Path
+
+import pytest
+
+from yama_session.errors import PolicyError
+from yama_session.levels import Group, Proc, Scope, View
+from yama_session.policy import PRESETS, Settings, load, parse
+
+pytestmark = pytest.mark.unit
+FILE = Path("/etc/yama-session/policy.toml")
+
+
+def settings(body: str) -> Settings:
+    (rule,) = parse(f"[[rule]]\n{body}\n", FILE)
+    return rule.settings
+
+
+def test_preset_gives_its_settings() -> None:
+    assert settings('preset = "kiosk"') == PRESETS["kiosk"]
+
+
+def test_word_beside_a_preset_changes_only_itself() -> None:
+    expected = Settings(Scope.CAPABILITY, View.DOMAIN, preset="desktop")
+    assert expected == settings('preset = "desktop"\nscope = 2')
+
+
+def test_words_alone_start_from_the_default() -> None:
+    assert Settings(Scope.CLASSIC, View.DOMAIN) == settings('scope = "classic"')
+
+
+@pytest.mark.parametrize("word", ["3", '"no-attach"'])
+def test_level_is_a_number_or_a_name(word: str) -> None:
+    assert settings(f"scope = {word}").scope is Scope.NO_ATTACH
+
+
+def test_view_all_mounts_nothing() -> None:
+    assert settings('view = "all"').proc is Proc.HOST
+
+
+def test_view_domain_over_open_mounts_again() -> None:
+    assert settings('preset = "open"\nview = "domain"').proc is Proc.PRIVATE
+
+
+def test_landlock_with_group_session() -> None:
+    assert settings('enforcer = "landlock"\ngroup = "session"').group is Group.SESSION
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "words"),
+    [
+        ('preset = "destkop"', 2, ["'destkop'", "'desktop'", "'kiosk'"]),
+        ('preset = "browser"', 2, ["'browser'", "yama-session run"]),
+        ("preset = 1", 2, ["preset = 1", "'open'"]),
+        ("scope = 4", 2, ["scope = 4", "3 or 'no-attach'"]),
+        ("scope = true", 2, ["scope = True", "0 or 'classic'"]),
+        ("scope = 1.0", 2, ["scope = 1.0"]),
+        ('\n\nview = "some"', 4, ["'some'", "1 or 'domain'"]),
+        ('view = "inferiors"', 2, ["'inferiors'", "run", "'domain'"]),
+        ('group = "tty"', 2, ["'tty'", "'session', 'user'"]),
+        ('proc = "none"', 2, ["'none'", "'private', 'ptraceable', 'host'"]),
+        ("override = 1", 2, ["override = 1", "true or false"]),
+        ('enforcer = "bpf"', 2, ["'bpf'", "'yama', 'landlock'"]),
+        ("enforcer = [1]", 2, ["[1]", "'yama', 'landlock'"]),
+        ('preset = "open"\nscpoe = 1', 3, ["'scpoe'", "'scope'"]),
+        ('match = { user = "bob" }', 1, ["says nothing", "'preset'"]),
+        ('preset = "open"\nmatch = 3', 3, ["match = 3", "table"]),
+        ('preset = "open"\nmatch = { usr = "bob" }', 3, ["'usr'", "'user'"]),
+        ('preset = "open"\nmatch.user = []', 3, ["user = []", "nobody"]),
+        ('preset = "open"\nmatch.user = ["bob", 7]', 3, ["user = 7", "name"]),
+        ('preset = "open"\nmatch = {\n}\n', 3, []),
+        ('preset = "open"\n[rule.match]\n\nremote = "yes"', 5, ["remote = 'yes'", "true or false"]),
+        ('view = "all"\nproc = "private"', 3, ["'private'", "view = 'all'", "'host'"]),
+        ('preset = "desktop"\nenforcer = "landlock"', 3, ["'user'", "group = 'session'"]),
+        (
+            'enforcer = "landlock"\ngroup = "session"\noverride = true',
+            2,
+            ["override = true", "'yama'"],
+        ),
+        ('enforcer = "landlock"\ngroup = "session"\nproc = "host"', 4, ["'host'", "'private'"]),
+        ('preset = "kiosk"\nmatch.service = "sshd"', 3, ["group = 'session'"]),
+    ],
+)
+def test_mistake_is_named_with_its_line(body: str, line: int, words: list[str]) -> None:
+    # The rule before shifts nothing: lines are counted per rule.
+    text = f"[[rule]]\n{body}\n"
+    with pytest.raises(PolicyError) as caught:
+        parse(text, FILE)
+    assert [caught.value.file, caught.value.line] == [FILE, line], str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_mistake_in_a_later_rule_has_its_own_line() -> None:
+    text = (
+        '[[rule]]\nscope = 1\n\n[[rule]]\nscope = 1\n[rule.match]\nuser = "a"\n[[rule]]\nscope=9\n'
+    )
+    with pytest.raises(PolicyError, match=r"^/etc/yama-session/policy\.toml:9: scope = 9"):
+        parse(text, FILE)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[[rule]]\nscope = \n", 2),
+        ("[[rule]]\nscope = 1\nscope = 2\n", 3),
+        ("[[rule]]\n\nscope = 'x\n", 3),
+        ("[[rule", 1),
+        ("[[rule]]\nuser = '''\n\n", 2),
+    ],
+)
+def test_syntax_error_has_its_line(text: str, line: int) -> None:
+    with pytest.raises(PolicyError, match="not TOML") as caught:
+        parse(text, FILE)
+    assert line == caught.value.line
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "word"),
+    [
+        ("\nrules = 1\n", 2, "'rules'"),
+        ("[rule]\nscope = 1\n", 1, r"\[\[rule\]\]"),
+        ("# x\n[fallback]\n", 2, "'fallback'"),
+        ("rule = [{ scope = 1 }, 3]", 1, r"\[\[rule\]\]"),
+        ("rule = [{ scope = 7 }]", 1, "scope = 7"),
+    ],
+)
+def test_wrong_top_level(text: str, line: int, word: str) -> None:
+    with pytest.raises(PolicyError, match=word) as caught:
+        parse(text, FILE)
+    assert line == caught.value.line
+
+
+def test_drop_ins_come_first_in_the_order_of_their_names(tmp_path: Path) -> None:
+    (tmp_path / "policy.d").mkdir()
+    (tmp_path / "policy.toml").write_text("[[rule]]\nscope = 0\n")
+    (tmp_path / "policy.d/20-b.toml").write_text("[[rule]]\nscope = 2\n")
+    (tmp_path / "policy.d/10-a.toml").write_text("[[rule]]\nscope = 1\n")
+    (tmp_path / "policy.d/30-c.toml.bak").write_text("[[rule]]\nscope = 3\n")
+    expected = ["10-a.toml", "20-b.toml", "policy.toml"]
+    assert expected == [rule.file.name for rule in load(tmp_path).rules]
+
+
+def test_missing_directory_has_no_rules(tmp_path: Path) -> None:
+    assert load(tmp_path / "missing").rules == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "word"),
+    [(b"# \n#\xff\n", 2, "0xff"), (b"#" * ((1 << 20) + 1), None, "larger")],
+)
+def test_file_that_is_no_text(tmp_path: Path, data: bytes, line: int | None, word: str) -> None:
+    (tmp_path / "policy.toml").write_bytes(data)
+    with pytest.raises(PolicyError, match=word) as caught:
+        load(tmp_path)
+    assert line == caught.value.line
+
+
+def test_policy_that_is_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").mkdir()
+    with pytest.raises(PolicyError, match="cannot be read: Is a directory"):
+        load(tmp_path)

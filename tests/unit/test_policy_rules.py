@@ -1,0 +1,168 @@
+"""Which rule a login gets, who is exempt, and that no file breaks the parser."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from yama_session.errors import PolicyError
+from yama_session.levels import Group, Proc, Scope, View
+from yama_session.policy import DEFAULT, DEFAULT_ROOT, Login, Policy, exempt, parse
+from yama_session.policy.locate import Locator
+
+pytestmark = pytest.mark.unit
+FILE = Path("policy.toml")
+
+
+def policy(text: str) -> Policy:
+    return Policy(parse(text, FILE))
+
+
+def test_first_match_wins_and_is_named() -> None:
+    rules = policy(
+        '[[rule]]\npreset = "open"\nmatch.user = "bob"\n'
+        '[[rule]]\npreset = "kiosk"\nmatch.group = ["guests"]\n'
+    )
+    bob = rules.resolve(Login("bob", 1001, groups=["guests"]))
+    assert [bob.settings.preset, bob.source] == ["open", "policy.toml:1"]
+    eve = rules.resolve(Login("eve", 1002, groups=["guests"]))
+    assert [eve.settings.preset, eve.source] == ["kiosk", "policy.toml:4"]
+
+
+def test_without_a_rule_users_get_desktop_and_root_open() -> None:
+    assert policy("").resolve(Login("alice", 1000)).settings == DEFAULT
+    assert policy("").resolve(Login("root", 0)).settings == DEFAULT_ROOT
+    assert policy("").resolve(Login("root", 0)).source == "built-in default"
+
+
+def test_user_and_group_must_both_match() -> None:
+    rules = policy('[[rule]]\npreset = "open"\nmatch = { user = "bob", group = "wheel" }\n')
+    assert rules.resolve(Login("bob", 1001, groups=["bob"])).settings == DEFAULT
+    assert rules.resolve(Login("bob", 1001, groups=["wheel"])).settings.preset == "open"
+
+
+def test_rule_by_service_only_makes_stricter() -> None:
+    rules = policy(
+        '[[rule]]\npreset = "open"\ngroup = "session"\nmatch.service = "login"\n'
+        '[[rule]]\nscope = 3\ngroup = "session"\nmatch.remote = true\n'
+    )
+    local = rules.resolve(Login("alice", 1000, service="login")).settings
+    assert (local.scope, local.view, local.proc) == (Scope.RELATIONAL, View.DOMAIN, Proc.PRIVATE)
+    remote = rules.resolve(Login("alice", 1000, service="sshd", rhost="::1")).settings
+    assert (remote.scope, remote.group) == (Scope.NO_ATTACH, Group.SESSION)
+
+
+def test_rule_by_service_does_not_confine_past_an_exempt_rule() -> None:
+    rules = policy(
+        '[[rule]]\npreset = "open"\nmatch.user = "bob"\n'
+        '[[rule]]\npreset = "kiosk"\ngroup = "session"\nmatch.service = "sshd"\n'
+    )
+    assert rules.resolve(Login("bob", 1001, service="sshd")).settings.unconfined
+
+
+@pytest.mark.parametrize(
+    ("text", "users", "groups"),
+    [
+        ("", (), ()),
+        ('[[rule]]\npreset="open"\nmatch.user=["bob","amy"]', ("amy", "bob"), ()),
+        ('[[rule]]\npreset="open"\nmatch.group="adm"', (), ("adm",)),
+        ('[[rule]]\npreset="open"\noverride=true\nmatch.user="bob"', (), ()),
+        ('[[rule]]\npreset="open"\nmatch={user="bob",group="adm"}', (), ()),
+        ('[[rule]]\npreset="kiosk"\n[[rule]]\npreset="open"\nmatch.user="bob"', (), ()),
+        (
+            '[[rule]]\npreset="kiosk"\nmatch.user="eve"\n'
+            '[[rule]]\npreset="open"\nmatch.group="adm"\n'
+            '[[rule]]\npreset="open"\nmatch.user=["bob","eve"]',
+            ("bob",),
+            (),
+        ),
+        (
+            '[[rule]]\npreset="open"\nmatch.user="bob"\n'
+            '[[rule]]\npreset="kiosk"\nmatch.group="guests"\n'
+            '[[rule]]\npreset="open"\nmatch.user="eve"',
+            ("bob",),
+            (),
+        ),
+        ('[[rule]]\npreset="open"\ngroup="session"\nmatch={user="bob",service="su"}', (), ()),
+    ],
+)
+def test_exempt_lists_only_who_is_never_confined(
+    text: str, users: tuple[str, ...], groups: tuple[str, ...]
+) -> None:
+    found = exempt(policy(text))
+    assert (users, groups) == (found.users, found.groups)
+
+
+NAMES = st.sampled_from(["bob", "eve", "amy"])
+RULES = st.lists(
+    st.builds(
+        lambda preset, words, match: (
+            f'[[rule]]\npreset = "{preset}"\n{words}\nmatch = {{ {match} }}\n'
+        ),
+        st.sampled_from(["open", "kiosk", "developer"]),
+        st.sampled_from(["", "override = true"]),
+        st.one_of(
+            st.just(""),
+            NAMES.map('user = "{}"'.format),
+            st.sampled_from(["adm", "guests"]).map('group = "{}"'.format),
+            NAMES.map('user = "{}", group = "adm"'.format),
+        ),
+    ),
+    max_size=5,
+)
+
+
+@given(RULES, NAMES, st.sets(st.sampled_from(["adm", "guests"])))
+def test_whoever_is_exempt_resolves_unconfined(
+    rules: list[str], user: str, groups: set[str]
+) -> None:
+    rules_ = policy("".join(rules))
+    found = exempt(rules_)
+    if user in found.users or groups & set(found.groups):
+        assert rules_.resolve(Login(user, 1000, groups=groups)).settings.unconfined
+
+
+WORDS = st.sampled_from(
+    ["[[rule]]", "[rule.match]", "[rule]", "rule", "match", "user", "scope", "preset", "group",
+     "=", '"open"', '"landlock"', "{", "}", "[", "]", '"""', "'''", "\n", "\n", ".", ",", "1",
+     "99999999999999999999", "true", "#", "\\", '"', "'", "0x", "1979-05-27", "inf"]
+)  # fmt: skip
+
+
+@given(st.one_of(st.text(), st.lists(WORDS).map(" ".join), st.lists(WORDS).map("".join)))
+def test_any_text_is_a_policy_or_a_policy_error(text: str) -> None:
+    try:
+        found = [rule.line for rule in parse(text, FILE)]
+    except PolicyError as error:
+        found = [error.line or 1]
+    assert all(1 <= line <= text.count("\n") + 1 for line in found)
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, "a=" + "[" * 5000, "a=" + "9" * 5000])
+def test_monsters_are_policy_errors(text: str) -> None:
+    with pytest.raises(PolicyError):
+        parse(text, FILE)
+
+
+@given(st.text())
+def test_locator_takes_any_text(text: str) -> None:
+    lines = text.count("\n") + 1
+    locator = Locator(text)
+    assert 1 <= locator.top("rule") <= lines
+    assert 1 <= locator.rule(0, "match", "user") <= lines
+
+
+def test_locator_is_not_misled_by_strings_and_comments() -> None:
+    text = (
+        '# [[rule]]\nx = """\n[[rule]]\nscope = 1 \\""" """\n'
+        "y = [\n  '[[rule]]', # scope = 2\n]\n"
+        '[[ "rule" ]]\nmatch = { user = [\n"a",\n], service = "s" }\n"scope" = 1\n'
+    )
+    locator = Locator(text)
+    assert [
+        locator.rule(0),
+        locator.rule(0, "match", "user"),
+        locator.rule(0, "match", "service"),
+        locator.rule(0, "scope"),
+    ] == [8, 9, 11, 12]

@@ -1,0 +1,82 @@
+"""What a rule may say: the settings, the presets and the words of the policy file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from yama_session.levels import Group, Proc, Scope, View
+
+#: The enforcers that a rule may name.
+ENFORCERS = ("yama", "landlock")
+
+#: The keys of a rule that say what a session gets.
+SETTING_KEYS = ("preset", "scope", "view", "group", "proc", "override", "enforcer")
+
+#: The keys of ``match`` whose value is one name or a list of names.
+NAME_KEYS = ("user", "group", "service", "tty")
+
+#: All keys of ``match``; ``remote`` is true for a login from another host.
+MATCH_KEYS = (*NAME_KEYS, "remote")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a session may trace and see.
+
+    Args:
+        scope: which processes it may attach to.
+        view: which processes exist for it.
+        group: what shares its domain.
+        proc: what stands on its ``/proc``.
+        override: the scope replaces ``kernel.yama.ptrace_scope`` instead of
+            adding to it.
+        enforcer: the only enforcer that may be used; ``None`` takes the
+            strongest that the kernel has.
+        preset: the name of the preset that the settings come from, if any.
+    """
+
+    scope: Scope
+    view: View
+    group: Group = Group.USER
+    proc: Proc = Proc.PRIVATE
+    override: bool = False
+    enforcer: str | None = None
+    preset: str | None = None
+
+    @property
+    def unconfined(self) -> bool:
+        """Whether these settings ask for nothing at all: no domain and no mount."""
+        return self.view is View.ALL and self.scope is Scope.CLASSIC and not self.override
+
+    def stricter(self, other: Settings) -> Settings:
+        """Return these settings, raised where ``other`` is stricter."""
+        view = max(self.view, other.view)
+        return Settings(
+            scope=max(self.scope, other.scope),
+            view=view,
+            group=self.group,
+            proc=other.proc if self.proc is Proc.HOST else self.proc,
+            override=self.override and other.override,
+            enforcer=self.enforcer or other.enforcer,
+            preset=self.preset,
+        )
+
+
+#: The presets by name (``browser`` is for ``yama-session run``).
+PRESETS = MappingProxyType(
+    {
+        "open": Settings(Scope.CLASSIC, View.ALL, proc=Proc.HOST, preset="open"),
+        "developer": Settings(Scope.CLASSIC, View.DOMAIN, override=True, preset="developer"),
+        "desktop": Settings(Scope.RELATIONAL, View.DOMAIN, preset="desktop"),
+        "kiosk": Settings(Scope.NO_ATTACH, View.DOMAIN, preset="kiosk"),
+        "browser": Settings(Scope.RELATIONAL, View.DOMAIN, preset="browser"),
+    }
+)
+
+#: The presets that a login may have.
+LOGIN_PRESETS = ("open", "developer", "desktop", "kiosk")
+
+#: What a user gets whom no rule matches, and what uid 0 gets then.
+DEFAULT = PRESETS["desktop"]
+DEFAULT_ROOT = PRESETS["open"]
