@@ -1,0 +1,118 @@
+# make setup       install what the rest needs (Debian 12, as root)
+# make demo        the main job on this machine and in a virtual one
+# make test        everything: lint, unit, host, series-check, vm
+# make install     DESTDIR= PREFIX=/usr
+# make clean       what was built in the checkout; the lab's cache stays
+
+PYTHON	:= /usr/bin/python3
+VENV	:= .venv
+KERNEL	?= 6.12
+DESTDIR	?=
+PREFIX	?= /usr
+SITE	:= $(PREFIX)/lib/python3/dist-packages
+
+# of the tests: the lab is a package beside its launcher
+export PYTHONPATH := $(CURDIR):$(CURDIR)/kernel
+
+PACKAGES := \
+	bc bison build-essential cpio flex kmod libelf-dev libssl-dev rsync xz-utils \
+	git patch perl sparse codespell \
+	busybox-static e2fsprogs mmdebstrap qemu-system-x86 \
+	libcap-dev libpam0g-dev libsystemd-dev pkg-config \
+	python3-cffi python3-dbus-next python3-dev python3-prctl python3-setuptools python3-venv \
+	bubblewrap dbus gdb pamtester procps strace sudo
+
+all: native pam
+
+help:
+	@sed -n 's/^# //p;/^$$/q' Makefile
+
+setup: packages $(VENV)/ready native
+
+# apt is asked only if something is missing, so that it costs nothing later
+# and needs no network then.
+packages:
+	@missing=$$(for package in $(PACKAGES); do \
+		dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | \
+			grep -qx installed || echo $$package; done); \
+	if [ -n "$$missing" ]; then \
+		echo "setup: installing" $$missing; \
+		apt-get update && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y --no-install-recommends $$missing; \
+	fi
+
+$(VENV)/ready: pyproject.toml | packages
+	$(PYTHON) -m venv --system-site-packages $(VENV)
+	$(VENV)/bin/pip install --quiet 'pytest>=8' 'hypothesis>=6' 'ruff>=0.6' 'mypy>=1.11'
+	touch $@
+
+NATIVE	:= yama_session/native/_native.abi3.so
+
+native: $(NATIVE)
+
+$(NATIVE): $(wildcard yama_session/native/*.[ch]) yama_session/native/build.py setup.py
+	$(PYTHON) setup.py --quiet build_ext --inplace --build-temp build/native
+	touch $@
+
+pam:
+	$(MAKE) -C pam
+
+install: install-python install-pam install-data
+
+install-python: native
+	cd yama_session && find . \( -name '*.py' -o -name '*.so' -o -name py.typed \) \
+		-exec install -D -m 0644 {} $(abspath $(DESTDIR))$(SITE)/yama_session/{} \;
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/yama-session
+	printf '%s\n' '#!$(PYTHON)' 'import sys' 'from yama_session.cli import main' 'sys.exit(main())' \
+		>$(DESTDIR)$(PREFIX)/bin/yama-session
+	printf '%s\n' '#!/bin/sh' 'exec $(PYTHON) -m yama_session.service "$$@"' \
+		>$(DESTDIR)$(PREFIX)/libexec/yama-session/yama-sessiond
+	chmod 0755 $(DESTDIR)$(PREFIX)/bin/yama-session \
+		$(DESTDIR)$(PREFIX)/libexec/yama-session/yama-sessiond
+
+install-pam:
+	$(MAKE) -C pam install DESTDIR=$(abspath $(DESTDIR))
+
+# file in data/ -> directory it is installed in
+DATA	:= \
+	org.yama.Session1.conf:$(PREFIX)/share/dbus-1/system.d \
+	org.yama.Session1.service:$(PREFIX)/share/dbus-1/system-services \
+	yama-session.service:$(PREFIX)/lib/systemd/system \
+	policy.toml:/etc/yama-session
+
+install-data:
+	for entry in $(DATA); do \
+		install -D -m 0644 -t $(DESTDIR)$${entry#*:} data/$${entry%%:*} || exit 1; \
+	done
+	install -d $(DESTDIR)/etc/yama-session/policy.d
+
+demo: setup
+	demo/run
+
+test: setup lint test-unit test-host series-check test-vm
+
+lint:
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+test-unit:
+	$(VENV)/bin/pytest tests/unit
+
+test-host: native
+	$(MAKE) -C pam test
+	$(VENV)/bin/pytest tests/host
+
+test-vm:
+	$(VENV)/bin/pytest tests/vm
+
+series-check:
+	kernel/lab check $(KERNEL)
+
+clean:
+	$(MAKE) -C pam clean
+	rm -rf build $(VENV) $(NATIVE) *.egg-info
+
+.PHONY: all help setup packages native pam install install-python install-pam \
+	install-data demo test lint test-unit test-host test-vm series-check clean
+# The steps of `setup` and `test` build on one another: in order, one at a time.
+.NOTPARALLEL:
