@@ -81,7 +81,7 @@ DATA	:= \
 	policy.toml:/etc/yama-session
 
 install-data:
-	for entry in $(DATA); do \
+	for entry in $(filter $(patsubst data/%,%:%,$(wildcard data/*)),$(DATA)); do \
 		install -D -m 0644 -t $(DESTDIR)$${entry#*:} data/$${entry%%:*} || exit 1; \
 	done
 	install -d $(DESTDIR)/etc/yama-session/policy.d

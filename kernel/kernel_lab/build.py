@@ -1,5 +1,8 @@
-"""Build kernels: one long-lived tree and object directory per kernel version,
-shared by the stock and the patched kernel, and finished images by hash."""
+"""Build kernels.
+
+There is one long-lived tree and object directory per kernel version, shared by
+the stock and the patched kernel; finished images are kept by hash.
+"""
 
 import os
 import re
@@ -59,10 +62,16 @@ class Workshop:
         wanted = kconfig.asked()
         text = kconfig.render(wanted)
         config = self.objects / ".config"
-        if not config.exists() or not self._asked.exists() or self._asked.read_text(encoding="utf-8") != text:
+        if (
+            not config.exists()
+            or not self._asked.exists()
+            or self._asked.read_text(encoding="utf-8") != text
+        ):
             self._asked.unlink(missing_ok=True)
             self.make("-s", "tinyconfig")
-            config.write_text(kconfig.merged(config.read_text(encoding="utf-8"), wanted), encoding="utf-8")
+            config.write_text(
+                kconfig.merged(config.read_text(encoding="utf-8"), wanted), encoding="utf-8"
+            )
             self.make("-s", "olddefconfig")
             self._asked.write_text(text, encoding="utf-8")
         else:

@@ -1,5 +1,7 @@
-"""Where the lab keeps what is dear to make: outside the checkout, so that a
-clean clone finds it again."""
+"""Where the lab keeps what is dear to make.
+
+It is outside the checkout, so that a clean clone finds it again.
+"""
 
 import fcntl
 import hashlib
@@ -37,7 +39,7 @@ def locked(name: str) -> Iterator[None]:
     """Hold the lock `name` among all labs of this cache; wait for it if need be."""
     directory = cache_root() / "locks"
     directory.mkdir(parents=True, exist_ok=True)
-    with open(directory / name, "w", encoding="ascii") as file:
+    with (directory / name).open("w", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -10,9 +10,11 @@ from types import FrameType
 
 from kernel_lab import build, console, rootfs, series
 from kernel_lab.cache import locked
+from kernel_lab.check import check
 from kernel_lab.command import say
 from kernel_lab.errors import Exit, LabError
 from kernel_lab.guest import DEFAULT_TIMEOUT, GuestOptions, prepare, run_guest, to_stdout
+from kernel_lab.kselftest import kselftest
 from kernel_lab.project import project_image
 from kernel_lab.source import fetch
 
@@ -69,20 +71,46 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--stock", action="store_true", help="without the series")
     verb.set_defaults(verb=_build)
 
-    verb = verbs.add_parser("root", help="make the Debian root image with the project, print its path")
+    verb = verbs.add_parser("check", help="checkpatch, sparse, and each patch of the series builds")
+    verb.add_argument("kernel", metavar="KERNEL")
+    verb.set_defaults(verb=_check)
+
+    verb = verbs.add_parser(
+        "root", help="make the Debian root image with the project, print its path"
+    )
     verb.add_argument("--plain", action="store_true", help="without the project")
     verb.set_defaults(verb=_root)
 
     verb = verbs.add_parser("run", help="boot a kernel and run a command in the guest as root")
     verb.add_argument("kernel", metavar="KERNEL")
     verb.add_argument("--stock", action="store_true", help="the kernel without the series")
-    verb.add_argument("--root", choices=("debian", "busybox"), default="debian", help="default: debian, with systemd")
+    verb.add_argument(
+        "--root",
+        choices=("debian", "busybox"),
+        default="debian",
+        help="default: debian, with systemd",
+    )
     verb.add_argument("--plain", action="store_true", help="a Debian root without the project")
-    verb.add_argument("--share", type=Path, metavar="DIR", help="a directory that the guest has at /share, writable")
-    verb.add_argument("--timeout", type=float, default=DEFAULT_TIMEOUT, metavar="S", help="seconds, default %(default).0f")
+    verb.add_argument(
+        "--share",
+        type=Path,
+        metavar="DIR",
+        help="a directory that the guest has at /share, writable",
+    )
+    verb.add_argument(
+        "--timeout",
+        type=float,
+        default=DEFAULT_TIMEOUT,
+        metavar="S",
+        help="seconds, default %(default).0f",
+    )
     verb.add_argument("--memory", type=int, default=2048, metavar="MIB", help="default %(default)s")
     verb.add_argument("--cmdline", default="", metavar="EXTRA", help="more kernel parameters")
-    verb.add_argument("--dry-run", action="store_true", help="make what is missing, print the QEMU line, do not boot")
+    verb.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="make what is missing, print the QEMU line, do not boot",
+    )
     verb.add_argument("command", nargs="+", metavar="COMMAND", help="after `--`")
     verb.set_defaults(verb=_run)
     return parser
@@ -103,6 +131,16 @@ def _apply(options: argparse.Namespace) -> int:
 
 def _build(options: argparse.Namespace) -> int:
     print(build.build(options.kernel, stock=options.stock).image)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    check(options.kernel)
+    return 0
+
+
+def _kselftest(options: argparse.Namespace) -> int:
+    kselftest(options.kernel, on_output=to_stdout)
     return 0
 
 

@@ -48,7 +48,9 @@ def run(
             errors="replace",
         )
     except OSError as error:
-        raise CommandFailed(argv, 127, f"{error} (`make setup` installs what the lab needs)") from error
+        raise CommandFailed(
+            argv, 127, f"{error} (`make setup` installs what the lab needs)"
+        ) from error
     lines: list[str] = []
     with process:
         assert process.stdout is not None

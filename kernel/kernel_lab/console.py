@@ -1,4 +1,4 @@
-"""Read a guest's console: did the kernel complain?"""
+"""Read a guest's console and find what the kernel complains about."""
 
 import re
 

@@ -80,7 +80,8 @@ class GuestResult:
     def explain(self) -> str:
         """Return a text for an assertion: what happened, output, console's tail."""
         if self.problem:
-            return f"{self.problem}\n--- output\n{self.output[-4000:]}\n--- console\n{console.tail(self.console)}"
+            end = console.tail(self.console)
+            return f"{self.problem}\n--- output\n{self.output[-4000:]}\n--- console\n{end}"
         return f"the command ended with status {self.status}\n--- output\n{self.output}"
 
 
@@ -116,6 +117,9 @@ def prepare(kernel: str, command: Sequence[str], options: GuestOptions, scratch:
     """Make all that a guest needs and return its machine, not started.
 
     Args:
+        kernel: as in `run_guest`.
+        command: as in `run_guest`.
+        options: how the guest is made.
         scratch: an empty directory that lives as long as the guest.
     """
     if not command:
@@ -148,11 +152,15 @@ def prepare(kernel: str, command: Sequence[str], options: GuestOptions, scratch:
     )
 
 
-def _boot(machine: Machine, timeout: float, on_output: Callable[[bytes], None] | None) -> GuestResult:
+def _boot(
+    machine: Machine, timeout: float, on_output: Callable[[bytes], None] | None
+) -> GuestResult:
     start = time.monotonic()
     # If the lab is killed its guest must not live on.
     argv = ["setpriv", "--pdeathsig", "KILL", *machine.argv()]
-    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     try:
         output, timed_out = _stream(process, start + timeout, on_output)
         if not timed_out:
@@ -164,7 +172,11 @@ def _boot(machine: Machine, timeout: float, on_output: Callable[[bytes], None] |
     assert process.stderr is not None
     with process.stderr:
         errors = process.stderr.read().decode(errors="replace")
-    text = machine.console.read_text(encoding="utf-8", errors="replace") if machine.console.exists() else ""
+    text = (
+        machine.console.read_text(encoding="utf-8", errors="replace")
+        if machine.console.exists()
+        else ""
+    )
     if process.returncode > 0 and not text:
         raise LabError(f"QEMU did not start:\n{errors}")
     status = machine.status.read_text(encoding="ascii").strip() if machine.status.exists() else ""

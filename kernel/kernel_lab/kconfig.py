@@ -30,22 +30,32 @@ def asked() -> dict[str, str]:
     """
     options: dict[str, str] = {}
     for name in FRAGMENTS:
-        for option, value in parse((CONFIG_DIR / f"{name}.config").read_text(encoding="utf-8")).items():
+        for option, value in parse(
+            (CONFIG_DIR / f"{name}.config").read_text(encoding="utf-8")
+        ).items():
             if options.setdefault(option, value) != value:
-                raise LabError(f"kernel/config/{name}.config: {option}={value}, but a fragment before it says {options[option]}")
+                raise LabError(
+                    f"kernel/config/{name}.config: {option}={value}, "
+                    f"but a fragment before it says {options[option]}"
+                )
     return options
 
 
 def merged(base: str, wanted: Mapping[str, str]) -> str:
     """Return the config text `base` with the wanted options in place of its own."""
-    kept = [line for line in base.splitlines() if not ((match := _LINE.match(line)) and (match[1] or match[3]) in wanted)]
+    kept = [
+        line
+        for line in base.splitlines()
+        if not ((match := _LINE.match(line)) and (match[1] or match[3]) in wanted)
+    ]
     return "\n".join([*kept, render(wanted)])
 
 
 def render(options: Mapping[str, str]) -> str:
     """Return options as a config text, sorted."""
     return "".join(
-        f"# {name} is not set\n" if value == "n" else f"{name}={value}\n" for name, value in sorted(options.items())
+        f"# {name} is not set\n" if value == "n" else f"{name}={value}\n"
+        for name, value in sorted(options.items())
     )
 
 
@@ -64,5 +74,6 @@ def verify(wanted: Mapping[str, str], text: str) -> None:
     if wrong:
         raise LabError(
             "the kernel's configuration dropped what kernel/config asks for "
-            "(a dependency is missing, or the option has another name in this kernel):\n  " + "\n  ".join(wrong)
+            "(a dependency is missing, or the option has another name in this kernel):\n  "
+            + "\n  ".join(wrong)
         )

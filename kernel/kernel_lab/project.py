@@ -23,7 +23,10 @@ def project_image() -> Path:
     stage = cache_root() / "stage"
     with locked("stage"):
         shutil.rmtree(stage, ignore_errors=True)
-        run(["make", "--no-print-directory", "install", f"DESTDIR={stage}", "PREFIX=/usr"], cwd=PROJECT)
+        run(
+            ["make", "--no-print-directory", "install", f"DESTDIR={stage}", "PREFIX=/usr"],
+            cwd=PROJECT,
+        )
         stage.mkdir(parents=True, exist_ok=True)
         return disk_image(_tree_digest(stage), lambda root: _install(stage, root))
 
@@ -32,7 +35,9 @@ def _install(stage: Path, root: Path) -> None:
     run(["cp", "-a", "--no-preserve=ownership", f"{stage}/.", str(root)])
     if any((stage / "usr/share/pam-configs").glob("*")):
         run(["chroot", str(root), "pam-auth-update", "--package"])
-    if (stage / "usr/lib/systemd/system" / UNIT).exists() or (stage / "lib/systemd/system" / UNIT).exists():
+    if (stage / "usr/lib/systemd/system" / UNIT).exists() or (
+        stage / "lib/systemd/system" / UNIT
+    ).exists():
         run(["systemctl", f"--root={root}", "enable", UNIT])
 
 

@@ -31,16 +31,40 @@ class Machine:
         """Return program and arguments; the command's output is QEMU's stdout."""
         argv = ["qemu-system-x86_64"]
         # Emulation always: KVM guests abort or hang on some of our machines.
-        argv += ["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(self.cpus), "-m", str(self.memory)]
+        argv += [
+            "-accel",
+            "tcg,thread=multi",
+            "-cpu",
+            "max",
+            "-smp",
+            str(self.cpus),
+            "-m",
+            str(self.memory),
+        ]
         argv += ["-nodefaults", "-display", "none", "-no-reboot", "-no-user-config"]
-        argv += ["-serial", f"file:{self.console}", "-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]
+        argv += [
+            "-serial",
+            f"file:{self.console}",
+            "-device",
+            "virtio-rng-pci",
+            "-device",
+            "virtio-serial-pci",
+        ]
         # Not `stdio`: it closes the port when stdin, /dev/null, is at its end.
-        argv += ["-chardev", "file,id=output,path=/dev/stdout", "-device", "virtserialport,chardev=output,name=lab.output"]
+        argv += [
+            "-chardev",
+            "file,id=output,path=/dev/stdout",
+            "-device",
+            "virtserialport,chardev=output,name=lab.output",
+        ]
         argv += ["-chardev", f"file,id=status,path={self.status}"]
         argv += ["-device", "virtserialport,chardev=status,name=lab.status"]
         argv += ["-virtfs", f"local,path={self.job},mount_tag=lab,security_model=none,readonly=on"]
         if self.share:
-            argv += ["-virtfs", f"local,path={self.share},mount_tag=share,security_model=none,multidevs=remap"]
+            argv += [
+                "-virtfs",
+                f"local,path={self.share},mount_tag=share,security_model=none,multidevs=remap",
+            ]
         if self.disk:
             argv += ["-drive", f"file={self.disk},if=virtio,format=raw,snapshot=on"]
         if self.initramfs:

@@ -14,49 +14,10 @@ from kernel_lab.paths import GUEST_DIR
 SUITE = "bookworm"
 IMAGE_SIZE = "3G"  # sparse: only what is used takes room
 
-PACKAGES = (
-    # the system that logs people in
-    "systemd systemd-sysv systemd-container libpam-systemd libpam-runtime dbus dbus-user-session "
-    "polkitd pkexec openssh-server openssh-client sudo login passwd util-linux cron at "
-    # what people run inside a session
-    "procps psmisc lsof tmux gdb strace bubblewrap uidmap fuse3 bindfs bsdextrautils iproute2 "
-    "iputils-ping keyutils libcap2-bin "
-    # what the tests drive it with
-    "expect sshpass pamtester python3 python3-dbus-next python3-prctl python3-cffi-backend python3-pytest "
-    # what the project's own packages need
-    "python3-cffi libsystemd0 libpam0g"
-).split()
 
-USERS = ("alice", "bob", "carol")
-SUDOERS = ("alice", "carol")
-
-# Run in the new root. minbase has no udev, so device units never appear and a
-# getty on the console would hold up multi-user.target for 90 seconds.
-SETUP = """
-set -e
-for user in {users}; do
-    useradd --create-home --shell /bin/bash "$user"
-    echo "$user:pw$user" | chpasswd
-done
-echo root:pwroot | chpasswd
-for user in {sudoers}; do
-    echo "$user ALL=(ALL:ALL) NOPASSWD: ALL" >"/etc/sudoers.d/$user"
-    chmod 440 "/etc/sudoers.d/$user"
-done
-mkdir -p -m 700 /root/.ssh
-ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519
-cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys
-for user in {users}; do
-    install -d -m 700 -o "$user" -g "$user" "/home/$user/.ssh"
-    install -m 600 -o "$user" -g "$user" /root/.ssh/id_ed25519.pub "/home/$user/.ssh/authorized_keys"
-done
-printf 'Host *\\n StrictHostKeyChecking no\\n UserKnownHostsFile /dev/null\\n LogLevel ERROR\\n' \
-    >/etc/ssh/ssh_config.d/lab.conf
-systemctl mask serial-getty@ttyS0.service getty@tty1.service console-getty.service \
-    apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
-systemctl enable lab.service
-rm -rf /var/cache/apt/archives/*.deb /var/lib/apt/lists/* /usr/share/doc/* /usr/share/man/*
-"""
+def packages(text: str) -> list[str]:
+    """Return the package names of a list; `#` starts a comment."""
+    return [word for line in text.splitlines() for word in line.partition("#")[0].split()]
 
 
 def debian_root() -> Path:
@@ -65,9 +26,10 @@ def debian_root() -> Path:
     Raises:
         LabError: we are not root, or a package cannot be had.
     """
-    setup = SETUP.format(users=" ".join(USERS), sudoers=" ".join(SUDOERS))
+    setup = (GUEST_DIR / "setup").read_text(encoding="utf-8")
+    wanted = packages((GUEST_DIR / "packages").read_text(encoding="utf-8"))
     unit = GUEST_DIR / "lab.service"
-    key = digest([SUITE.encode(), " ".join(PACKAGES).encode(), setup.encode(), unit.read_bytes()])
+    key = digest([SUITE.encode(), " ".join(wanted).encode(), setup.encode(), unit.read_bytes()])
     root = cache_root() / "roots" / key
     with locked("root"):
         if not root.is_dir():
@@ -76,9 +38,20 @@ def debian_root() -> Path:
             scratch = root.with_name(key + ".new")
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.parent.mkdir(parents=True, exist_ok=True)
-            run(["mmdebstrap", "--variant=minbase", "--mode=root", f"--include={','.join(PACKAGES)}", SUITE, str(scratch)])
+            run(
+                [
+                    "mmdebstrap",
+                    "--variant=minbase",
+                    "--mode=root",
+                    f"--include={','.join(wanted)}",
+                    SUITE,
+                    str(scratch),
+                ]
+            )
             (scratch / "etc/hostname").write_text("guest\n", encoding="ascii")
-            (scratch / "etc/hosts").write_text("127.0.0.1 localhost guest\n::1 localhost\n", encoding="ascii")
+            (scratch / "etc/hosts").write_text(
+                "127.0.0.1 localhost guest\n::1 localhost\n", encoding="ascii"
+            )
             shutil.copy(unit, scratch / "etc/systemd/system/lab.service")
             run(["chroot", str(scratch), "/bin/sh", "-c", setup])
             scratch.rename(root)
@@ -116,7 +89,20 @@ def disk_image(key: str, fill: Callable[[Path], None] | None) -> Path:
 
 
 def _make_image(root: Path, image: Path) -> None:
-    run(["mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=1", "-d", str(root), str(image), IMAGE_SIZE])
+    run(
+        [
+            "mke2fs",
+            "-q",
+            "-t",
+            "ext4",
+            "-E",
+            "lazy_itable_init=1",
+            "-d",
+            str(root),
+            str(image),
+            IMAGE_SIZE,
+        ]
+    )
 
 
 def _forget_old_images(directory: Path, keep: int = 8) -> None:
@@ -139,10 +125,24 @@ def busybox_initramfs() -> Path:
             _require_root()
             tree = archive.with_suffix(".root")
             shutil.rmtree(tree, ignore_errors=True)
-            for name in ("bin", "dev", "proc", "sys", "tmp", "run", "root", "etc", "share", "sbin", "usr"):
+            for name in (
+                "bin",
+                "dev",
+                "proc",
+                "sys",
+                "tmp",
+                "run",
+                "root",
+                "etc",
+                "share",
+                "sbin",
+                "usr",
+            ):
                 (tree / name).mkdir(parents=True)
             os.mknod(tree / "dev/console", 0o020600, os.makedev(5, 1))
-            (tree / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/tmp:/bin/sh\n", encoding="ascii")
+            (tree / "etc/passwd").write_text(
+                "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/tmp:/bin/sh\n", encoding="ascii"
+            )
             (tree / "etc/group").write_text("root:x:0:\nalice:x:1000:\n", encoding="ascii")
             shutil.copy(busybox, tree / "bin/busybox")
             shutil.copy(init, tree / "init")

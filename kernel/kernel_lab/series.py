@@ -5,7 +5,6 @@ make rebuilds only what depends on them.
 """
 
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -22,7 +21,9 @@ _DIFF = re.compile(r"^diff --git a/(\S+) b/(\S+)$", re.MULTILINE)
 
 def patches(kernel: str) -> list[Path]:
     """Return the patches of a kernel's series in their order, or an empty list."""
-    return sorted(path for path in (SERIES_DIR / kernel).glob("*.patch") if not path.name.startswith("0000-"))
+    return sorted(
+        path for path in (SERIES_DIR / kernel).glob("*.patch") if not path.name.startswith("0000-")
+    )
 
 
 def touched_files(texts: Iterable[str]) -> set[str]:
@@ -67,7 +68,11 @@ class Tree:
         scratch.rename(self.path)
 
     def _touched(self) -> set[str]:
-        return set(json.loads(self._record.read_text(encoding="utf-8"))) if self._record.exists() else set()
+        return (
+            set(json.loads(self._record.read_text(encoding="utf-8")))
+            if self._record.exists()
+            else set()
+        )
 
     def _patched_copy(self, names: Sequence[str], series: Sequence[Path], into: Path) -> None:
         for name in names:
@@ -77,9 +82,23 @@ class Tree:
                 shutil.copy2(original, into / name)
         for patch in series:
             try:
-                run(["patch", "-p1", "--batch", "--forward", "-F0", "--no-backup-if-mismatch", "-i", str(patch)], cwd=into)
+                run(
+                    [
+                        "patch",
+                        "-p1",
+                        "--batch",
+                        "--forward",
+                        "-F0",
+                        "--no-backup-if-mismatch",
+                        "-i",
+                        str(patch),
+                    ],
+                    cwd=into,
+                )
             except CommandFailed as error:
-                raise LabError(f"{patch} does not apply to {self.source.tree.name}:\n{error}") from error
+                raise LabError(
+                    f"{patch} does not apply to {self.source.tree.name}:\n{error}"
+                ) from error
 
 
 def _replace(new: Path, old: Path) -> None:
@@ -99,4 +118,4 @@ def _replace(new: Path, old: Path) -> None:
     scratch = old.with_name(old.name + ".lab-new")
     scratch.write_bytes(content)
     scratch.chmod(mode)
-    os.replace(scratch, old)
+    scratch.replace(old)

@@ -34,7 +34,9 @@ def fetch(kernel: str, *, refresh: bool = False) -> Source:
     directory = cache_root() / "source"
     package = f"linux-source-{kernel}"
     with locked(f"source-{kernel}"):
-        found = sorted(directory.glob(f"{package}_*/Makefile"), key=lambda path: path.stat().st_mtime)
+        found = sorted(
+            directory.glob(f"{package}_*/Makefile"), key=lambda path: path.stat().st_mtime
+        )
         if found and not refresh:
             return _source(kernel, found[-1].parent)
         version = _installed(package) or _candidate(package)
@@ -62,7 +64,7 @@ def _candidate(package: str) -> str:
         key, _, value = line.strip().partition(": ")
         if key == "Candidate" and value != "(none)":
             return value
-    raise LabError(f"apt knows no package {package}: run `apt-get update`, or name another kernel than this one")
+    raise LabError(f"apt knows no package {package}: run `apt-get update`, or name another kernel")
 
 
 def _unpack(package: str, version: str, tree: Path) -> None:
@@ -80,6 +82,16 @@ def _unpack(package: str, version: str, tree: Path) -> None:
         if not archive.exists():
             raise LabError(f"the package {package} {version} has no usr/src/{name}")
     say(f"unpacking {package} {version}")
-    run(["tar", "-xf", str(archive), "--no-same-owner", "--strip-components=1", "--one-top-level=tree"], cwd=scratch)
+    run(
+        [
+            "tar",
+            "-xf",
+            str(archive),
+            "--no-same-owner",
+            "--strip-components=1",
+            "--one-top-level=tree",
+        ],
+        cwd=scratch,
+    )
     (scratch / "tree").rename(tree)
     shutil.rmtree(scratch)

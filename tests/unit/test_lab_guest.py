@@ -1,0 +1,84 @@
+"""The verdict on a guest, and the QEMU line that starts it."""
+
+from pathlib import Path
+
+import pytest
+from kernel_lab import console
+from kernel_lab.errors import Exit
+from kernel_lab.guest import GuestResult
+from kernel_lab.qemu import Machine
+
+HEALTHY = "[    0.000000] Linux version 6.12.117\n[    1.2] systemd[1]: Hostname set to <guest>.\n"
+
+COMPLAINTS = [
+    "[    4.2] WARNING: CPU: 0 PID: 212 at security/yama/domain.c:88 yama_domain_put+0x12/0x30",
+    "[    4.2] BUG: kernel NULL pointer dereference, address: 0000000000000008",
+    "[    4.2] kernel BUG at mm/slub.c:553!",
+    "[    4.2] Oops: Oops: 0000 [#1] SMP",
+    "[   25.2] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
+    "[   25.2] watchdog: BUG: soft lockup - CPU#0 stuck for 26s!",
+    "[  245.2] INFO: task sshd:88 blocked for more than 120 seconds.",
+    "[    4.2] WARNING: possible circular locking dependency detected",
+    "[    4.2] Kernel panic - not syncing: Attempted to kill init!",
+]
+
+
+def result(status: int | None, text: str = HEALTHY, *, timed_out: bool = False) -> GuestResult:
+    return GuestResult(status=status, output="", console=text, seconds=5.0, timed_out=timed_out)
+
+
+@pytest.mark.parametrize("line", COMPLAINTS)
+def test_a_complaint_spoils_a_run_whose_command_succeeded(line: str) -> None:
+    spoiled = result(0, HEALTHY + line + "\n")
+    assert spoiled.exit_status == Exit.GUEST_BROKEN
+    assert not spoiled.ok
+    assert line.strip() in spoiled.explain()
+
+
+def test_a_healthy_console_has_no_complaint() -> None:
+    assert console.complaint(HEALTHY) is None
+
+
+@pytest.mark.parametrize("status", [0, 1, 3, 137, 255])
+def test_the_status_of_the_command_is_passed_on(status: int) -> None:
+    assert result(status).exit_status == status
+    assert result(status).ok == (status == 0)
+
+
+def test_no_status_is_a_failure_and_a_time_limit_another() -> None:
+    assert result(None).exit_status == Exit.NO_STATUS
+    assert result(None, timed_out=True).exit_status == Exit.TIMEOUT
+    assert not result(0, timed_out=True).ok
+
+
+def test_the_tail_starts_at_the_first_complaint() -> None:
+    text = "early\n" * 500 + COMPLAINTS[0] + "\n" + "Call Trace\n" * 5
+    assert console.tail(text).startswith("early\nearly\nearly\n[    4.2] WARNING")
+
+
+def machine(**changes: object) -> Machine:
+    values: dict[str, object] = {
+        "kernel": Path("/k/bzImage"),
+        "job": Path("/scratch/job"),
+        "memory": 512,
+        "cpus": 2,
+        **changes,
+    }
+    return Machine(**values)  # type: ignore[arg-type]
+
+
+def test_the_guest_is_emulated_and_its_disk_never_written() -> None:
+    argv = machine(disk=Path("/root.img")).argv()
+    assert argv[argv.index("-accel") + 1].startswith("tcg")
+    assert not any("kvm" in word for word in argv)
+    assert "snapshot=on" in argv[argv.index("-drive") + 1]
+
+
+def test_warnings_end_the_guest() -> None:
+    parameters = machine(cmdline="yama.test=1").argv()[-1].split()
+    assert {"panic_on_warn=1", "oops=panic", "panic=-1", "yama.test=1"} <= set(parameters)
+
+
+def test_the_share_is_there_only_if_asked() -> None:
+    assert not any("mount_tag=share" in word for word in machine().argv())
+    assert any("path=/data,mount_tag=share" in word for word in machine(share=Path("/data")).argv())

@@ -1,0 +1,116 @@
+"""A series, and the tree that follows it by writing only what changes."""
+
+from pathlib import Path
+
+import pytest
+from kernel_lab.cache import cache_root, digest
+from kernel_lab.check import exceptions, warnings
+from kernel_lab.errors import LabError
+from kernel_lab.series import Tree, touched_files
+from kernel_lab.source import Source
+
+PATCH = """\
+diff --git a/{name} b/{name}
+--- a/{name}
++++ b/{name}
+@@ -1 +1 @@
+-{old}
++{new}
+"""
+NEW_FILE = """\
+diff --git a/new.c b/new.c
+new file mode 100644
+--- /dev/null
++++ b/new.c
+@@ -0,0 +1 @@
++fresh
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    pristine = tmp_path / "linux-source-6.12_1"
+    pristine.mkdir()
+    for name in ("a.c", "b.c"):
+        (pristine / name).write_text("one\n")
+    return Tree(Source("6.12", "1", pristine), tmp_path / "build" / "tree")
+
+
+def patch(tmp_path: Path, number: int, text: str) -> Path:
+    path = tmp_path / f"{number:04}-x.patch"
+    path.write_text(text)
+    return path
+
+
+def test_touched_files_come_from_the_headers_only() -> None:
+    text = PATCH.format(name="fs/proc/base.c", old="x", new="diff --git a/no b/no")
+    assert touched_files([text, NEW_FILE]) == {"fs/proc/base.c", "new.c"}
+
+
+def test_the_tree_follows_the_series_and_the_source_stays_pristine(
+    tree: Tree, tmp_path: Path
+) -> None:
+    first = patch(tmp_path, 1, PATCH.format(name="a.c", old="one", new="two"))
+    second = patch(tmp_path, 2, PATCH.format(name="a.c", old="two", new="three") + NEW_FILE)
+    tree.set_to([first, second])
+    assert (tree.path / "a.c").read_text() == "three\n"
+    assert (tree.path / "new.c").exists()
+    assert (tree.source.tree / "a.c").read_text() == "one\n"
+    tree.set_to([first])
+    assert (tree.path / "a.c").read_text() == "two\n"
+    assert not (tree.path / "new.c").exists()
+    tree.set_to([])
+    assert (tree.path / "a.c").read_text() == "one\n"
+
+
+def test_a_file_that_does_not_change_keeps_its_time(tree: Tree, tmp_path: Path) -> None:
+    first = patch(tmp_path, 1, PATCH.format(name="a.c", old="one", new="two"))
+    second = patch(tmp_path, 2, PATCH.format(name="b.c", old="one", new="two"))
+    tree.set_to([first])
+    before = (tree.path / "a.c").stat()
+    tree.set_to([first, second])
+    after = (tree.path / "a.c").stat()
+    assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_a_patch_that_does_not_apply_is_named_and_changes_nothing(
+    tree: Tree, tmp_path: Path
+) -> None:
+    tree.set_to([])
+    wrong = patch(tmp_path, 7, PATCH.format(name="a.c", old="other", new="two"))
+    with pytest.raises(LabError, match=r"0007-x\.patch does not apply"):
+        tree.set_to([wrong])
+    assert (tree.path / "a.c").read_text() == "one\n"
+
+
+def test_the_digest_knows_where_a_part_ends() -> None:
+    assert digest([b"ab", b"c"]) != digest([b"a", b"bc"])
+    assert digest([b"ab", b"c"]) == digest([b"ab", b"c"])
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"YAMA_SESSION_CACHE": "/c", "XDG_CACHE_HOME": "/x", "HOME": "/h"}, "/c"),
+        ({"XDG_CACHE_HOME": "/x", "HOME": "/h"}, "/x/yama-session"),
+        ({"HOME": "/h"}, "/h/.cache/yama-session"),
+    ],
+)
+def test_the_cache_is_outside_the_checkout(environ: dict[str, str], expected: str) -> None:
+    assert cache_root(environ) == Path(expected)
+
+
+def test_sparse_warnings_lose_their_line_and_keep_their_file() -> None:
+    text = (
+        "/tree/fs/proc/base.c:12:3: warning: symbol 'x' was not declared\n"
+        "/tree/mm/a.c:1:1: warning: y\n"
+    )
+    assert warnings(text, {"fs/proc/base.c"}) == {
+        "fs/proc/base.c: warning: symbol 'x' was not declared"
+    }
+
+
+def test_checkpatch_exceptions_are_words_before_their_reason() -> None:
+    assert exceptions("# all of it\nFILE_PATH_CHANGES  # no MAINTAINERS line yet\n\n") == [
+        "FILE_PATH_CHANGES"
+    ]
