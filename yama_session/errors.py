@@ -41,6 +41,10 @@ class ProcfsError(SystemCallError):
     """A private procfs could not be made or attached."""
 
 
+class NamespaceError(SystemCallError):
+    """A namespace could not be entered."""
+
+
 class LandlockError(SystemCallError):
     """A Landlock ruleset could not be made or applied."""
 

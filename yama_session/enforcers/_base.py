@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
@@ -75,13 +76,16 @@ class Enforcer(ABC):
         """Return what this enforcer honours partly or not at all, worst first."""
         return shortfalls(self.name, request)
 
-    def require(self, request: Request, *, named: bool) -> None:
+    def require(
+        self, request: Request, *, named: bool = False, accept: Collection[str] = ()
+    ) -> None:
         """Make sure that this enforcer can be used for ``request``.
 
         Args:
             request: the settings.
             named: whether somebody chose this enforcer by name, and with it
                 what it honours only in part.
+            accept: words of :data:`HONOURS` that may be honoured in part anyway.
 
         Raises:
             KernelUnsupported: the running kernel does not have it.
@@ -95,7 +99,7 @@ class Enforcer(ABC):
         missing = [
             str(item)
             for item in self.shortfalls(request)
-            if item.cell.honour is Honour.NO or not named
+            if item.cell.honour is Honour.NO or not (named or item.word in accept)
         ]
         if missing:
             raise EnforcerError("; ".join(missing))

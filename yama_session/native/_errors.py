@@ -10,6 +10,7 @@ from yama_session.errors import (
     DomainError,
     KernelUnsupported,
     LandlockError,
+    NamespaceError,
     ProcfsError,
     SystemCallError,
     VerifyError,
@@ -123,6 +124,16 @@ _OPERATIONS: Mapping[str, _Operation] = {
             errno.EXDEV: "stdin, stdout or stderr is open on another procfs: redirect it",
             errno.EINVAL: "the descriptor is not a detached procfs, or /proc is no mount point",
             errno.EPERM: "not permitted: it needs CAP_SYS_ADMIN over the mount namespace",
+        },
+    ),
+    "ys_userns_enter": _Operation(
+        "enter a user namespace",
+        NamespaceError,
+        {
+            errno.EINVAL: _THREADED,
+            errno.EPERM: "this system forbids it: see user.max_user_namespaces, "
+            "kernel.unprivileged_userns_clone and the security module's policy",
+            errno.ENOSPC: "the limit user.max_user_namespaces is reached",
         },
     ),
     "ys_landlock_abi": _Operation(

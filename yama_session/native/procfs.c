@@ -43,7 +43,9 @@ int ys_procfs_new(unsigned int hidepid)
 	if (fs < 0)
 		return -errno;
 	snprintf(value, sizeof(value), "%u", hidepid);
-	if (fsconfig(fs, FSCONFIG_SET_STRING, "hidepid", value, 0) ||
+	/* The source is what mount(8) shows as the name of the mount */
+	if (fsconfig(fs, FSCONFIG_SET_STRING, "source", "proc", 0) ||
+	    fsconfig(fs, FSCONFIG_SET_STRING, "hidepid", value, 0) ||
 	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
 		ret = -errno;
 	else if ((ret = fsmount(fs, FSMOUNT_CLOEXEC,

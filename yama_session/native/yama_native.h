@@ -30,6 +30,9 @@ enum ys_enforcer {
 /* ys_procfs_attach(): refuse (-EXDEV) if stdin, stdout or stderr is on a procfs */
 #define YS_ATTACH_STRICT_STDIO	1
 
+/* ys_userns_enter(): also a pid namespace */
+#define YS_USERNS_PID		1
+
 /* The first Landlock ABI whose rulesets may consist of a scope alone */
 #define YS_LANDLOCK_MIN_ABI	6
 
@@ -87,6 +90,14 @@ int ys_parse_fdinfo(const char *text, size_t len, struct ys_domain_info *ret);
  */
 int ys_procfs_new(unsigned int hidepid);
 int ys_procfs_attach(int mount_fd, unsigned int flags);
+
+/*
+ * namespace.c: a new user and mount namespace (YS_USERNS_PID: and a pid
+ * namespace for the children) with the caller's own uid and gid mapped to themselves and
+ * nothing else.  The caller holds every capability there, and no group can
+ * be set.  It must have no other threads (-EINVAL).
+ */
+int ys_userns_enter(unsigned int flags);
 
 /*
  * landlock.c: a ruleset that only keeps signals (and with them ptrace and

@@ -1,0 +1,90 @@
+"""Show what this kernel can enforce, what holds for this process, and the service's state."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from yama_session import KernelUnsupported, ServiceError, describe, supported
+from yama_session.cli._exit import ExitCode
+from yama_session.enforcers import ENFORCERS
+
+HELP = "show what is enforced, and what could be"
+
+_SYSCTL = Path("/proc/sys/kernel/yama/ptrace_scope")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``status``."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the status."""
+    status = collect()
+    print(json.dumps(status, indent=2) if args.json else "\n".join(_lines(status)))
+    return ExitCode.OK
+
+
+def collect() -> dict[str, Any]:
+    """Return the status as what ``--json`` prints."""
+    return {
+        "enforcers": {
+            enforcer.name: {"state": state.state.value, "reason": state.reason}
+            for enforcer in ENFORCERS
+            for state in (enforcer.available(),)
+        },
+        "kernel_abi": 1 if supported(1) else 0,
+        "domain": _own_domain(),
+        "ptrace_scope": int(_SYSCTL.read_text()) if _SYSCTL.exists() else None,
+        "service": _service(),
+    }
+
+
+def _own_domain() -> dict[str, Any] | None:
+    try:
+        info = describe(os.getpid())
+    except KernelUnsupported:
+        return None
+    if info is None:
+        return None
+    return {
+        "scope": info.scope.word,
+        "view": info.view.word,
+        "depth": info.depth,
+        "id": info.id,
+        "override": info.override,
+    }
+
+
+def _service() -> dict[str, Any]:
+    try:
+        from yama_session.service import client
+
+        return {"reachable": True, **client.status()}
+    except ImportError as error:
+        return {"reachable": False, "reason": f"not installed ({error.name})"}
+    except ServiceError as error:
+        return {"reachable": False, "reason": str(error)}
+
+
+def _lines(status: Mapping[str, Any]) -> list[str]:
+    domain, sysctl = status["domain"], status["ptrace_scope"]
+    own = " ".join(f"{key}={value}" for key, value in domain.items()) if domain else "none"
+    lines = [
+        f"enforcer {name}: {state['state']}: {state['reason']}"
+        for name, state in status["enforcers"].items()
+    ]
+    lines.append(f"kernel interface: {status['kernel_abi'] or 'none'}")
+    lines.append(f"own domain: {own}")
+    lines.append(f"kernel.yama.ptrace_scope: {'no Yama' if sysctl is None else sysctl}")
+    service = status["service"]
+    if not service["reachable"]:
+        lines.append(f"service: unreachable: {service['reason']}")
+    else:
+        lines += [f"service {key}: {value}" for key, value in service.items() if key != "reachable"]
+    return lines
