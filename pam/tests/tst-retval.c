@@ -264,7 +264,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "needs root: it opens sessions\n");
 		return SKIP;
 	}
-	need(mkdtemp(dir), dir);
+	need(mkdtemp(dir) && chmod(dir, 0755) == 0, dir);
 	snprintf(file, sizeof(file), "%s/case", dir);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		if (!kernel_is(cases[i].kernel))
