@@ -66,12 +66,15 @@ static int check_caller(pam_handle_t *pamh)
 	return 0;
 }
 
+/*
+ * Root repairs the machine: its login is refused only where the process is no
+ * longer what it was, which cannot be undone and was rehearsed not to happen.
+ */
 static int refuse(const struct login *login, const struct plan *plan)
 {
 	if (login->uid == 0 && !plan->begun) {
 		pam_syslog(login->pamh, LOG_ALERT,
-			   "root is let in NOT CONFINED: %s",
-			   "a login of root is never refused for what failed before its first step");
+			   "root is let in NOT CONFINED by this login");
 		return PAM_SUCCESS;
 	}
 	return PAM_SYSTEM_ERR;

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from dbus_next import Message, MessageType
-from dbus_next.aio import MessageBus
-from dbus_next.constants import MessageFlag
+from dbus_next.aio.message_bus import MessageBus
+from dbus_next.constants import MessageFlag, MessageType
+from dbus_next.message import Message
 
 from yama_session.native import OwnedFd, checked, lib
 
@@ -236,7 +236,7 @@ class Script:
     def close(self) -> None:
         """Leave the bus; the library shuts its socket down and leaves it to the collector."""
         if self.bus:
-            self.bus.disconnect()
+            self.bus.disconnect()  # type: ignore[no-untyped-call]  # the library's
             self.bus._sock.close()
 
     def _handle(self, message: Message) -> Message | bool | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dbus_next import Message
+from dbus_next.message import Message
 from pam_bench import (
     BUILD,
     LIMIT_MS,
@@ -238,11 +238,7 @@ def test_service_silent(where: Bench) -> None:
 
 
 def test_service_dies_in_the_call(where: Bench) -> None:
-    def die(_: Message) -> None:
-        assert script.bus
-        script.bus.disconnect()
-
-    script = Script(die)
+    script = Script(lambda _: script.close())
     login = log_in(where, script, CONFINES)
     assert len(script.calls) == 1
     assert (login.open, login.words) == (PAM_SUCCESS, "hidden")
