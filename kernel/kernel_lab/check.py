@@ -73,7 +73,7 @@ def _each_builds(workshop: build.Workshop, patches: Sequence[Path]) -> None:
         try:
             workshop.prepare(patches[: number + 1])
             # Compiled, not linked: what the last patch makes is linked by `build`.
-            workshop.make("vmlinux.a", progress=Progress("compiling", 0))
+            workshop.compile(progress=Progress("compiling", 0))
         except LabError as error:
             raise LabError(
                 f"{patch.name} does not build on the patches before it:\n{error}"
@@ -123,7 +123,7 @@ def _warnings(workshop: build.Workshop, sources: Sequence[str]) -> set[str]:
     for name in compiled:
         (workshop.objects / name).with_suffix(".o").unlink()
     say(f"sparse: {len(compiled)} files of {workshop.tree.source.kernel}")
-    text = workshop.make("C=1", "vmlinux.a")
+    text = workshop.compile("C=1")
     return warnings(text, set(compiled))
 
 
