@@ -42,7 +42,7 @@ static bool take_number(struct text *text, uint64_t max, uint64_t *ret)
 	while (text->at < text->end && *text->at >= '0' && *text->at <= '9') {
 		uint64_t digit = *text->at++ - '0';
 
-		if (value > (max - digit) / 10)
+		if (digit > max || value > (max - digit) / 10)
 			return false;
 		value = value * 10 + digit;
 	}

@@ -1,0 +1,62 @@
+"""What the host tests share: the running kernel, root, and a stranger to look for."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Other uids cannot execute an interpreter in root's home, so it is the system's.
+PYTHON = "/usr/bin/python3"
+
+#: An unprivileged uid and gid, of the tests' sessions and of the stranger alike.
+NOBODY = 65534
+
+Python = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def as_root() -> None:
+    """Fail, not skip, without root: these tests mean nothing then."""
+    assert os.geteuid() == 0, "the host tests need root"
+
+
+@pytest.fixture
+def stranger(as_root: None) -> Iterator[int]:
+    """Give the pid of a process of uid NOBODY that is outside of every session."""
+    with subprocess.Popen(
+        ["sh", "-c", "echo; exec sleep infinity"],
+        user=NOBODY,
+        group=NOBODY,
+        extra_groups=(),
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process.pid
+        process.kill()
+
+
+@pytest.fixture
+def python(as_root: None) -> Python:
+    """Run a program text in the system's interpreter, with the package on its path."""
+
+    def run(text: str, *args: object, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            [PYTHON, "-c", text, *map(str, args)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            timeout=60,
+            cwd="/",
+        )
+        if check and done.returncode:
+            print(done.stderr, file=sys.stderr)
+        assert not check or done.returncode == 0
+        return done
+
+    return run
