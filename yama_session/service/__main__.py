@@ -1,0 +1,77 @@
+"""The daemon: ``python3 -m yama_session.service``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from yama_session.errors import YamaSessionError
+from yama_session.native import OwnedFd
+from yama_session.policy import POLICY_DIR
+from yama_session.service.accounts import Accounts
+from yama_session.service.bus import Service
+from yama_session.service.handler import Handler
+from yama_session.service.manager import Manager
+from yama_session.service.notify import Notifier, stored_fds
+from yama_session.service.records import Records
+from yama_session.service.refusal import PolicyUnavailable
+from yama_session.service.state import PolicyState
+
+_log = logging.getLogger("yama_session.service")
+
+
+async def _serve(policy_dir: Path, run_dir: Path, stored: dict[str, OwnedFd]) -> None:
+    """Answer until the bus goes or a signal comes."""
+    notifier = Notifier(os.environ.get("NOTIFY_SOCKET", ""))
+    records = Records(run_dir / "sessions")
+    policy = PolicyState(policy_dir, run_dir / "exempt", Accounts())
+    try:
+        await policy.reload()
+    except PolicyUnavailable as error:
+        # Answer all the same: logins then go by their fallback, and `status` says why.
+        _log.error("no policy: %s", error)
+    manager = Manager(policy, records, notifier)
+    manager.recover(stored)
+    service = Service(Handler(manager, policy))
+    await service.connect()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    notifier.ready()
+    _log.info("ready with %d sessions", len(manager.sessions))
+    lost = loop.create_task(service.wait())
+    stopped = loop.create_task(stop.wait())
+    await asyncio.wait({lost, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if not stop.is_set():
+        raise ConnectionError("the bus has closed the connection")
+
+
+def main() -> int:
+    """Run the daemon; return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="yama-sessiond", description="answers logins for pam_yama_session on the system bus"
+    )
+    parser.add_argument("--policy", type=Path, default=POLICY_DIR, help="the policy's directory")
+    parser.add_argument(
+        "--run", type=Path, default=Path("/run/yama-session"), help="where sessions are recorded"
+    )
+    options = parser.parse_args()
+    # The journal adds time and name.
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    os.umask(0o077)
+    try:
+        asyncio.run(_serve(options.policy, options.run, stored_fds(os.environ)))
+    except (OSError, YamaSessionError) as error:
+        _log.error("stopping: %s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""The domains that all sessions of one user share (``group = "user"``)."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from yama_session.errors import YamaSessionError
+from yama_session.levels import Scope, View
+from yama_session.policy import Settings
+from yama_session.scope import Domain, DomainInfo, describe
+from yama_session.service.notify import Notifier
+
+_SYSCTL = Path("/proc/sys/kernel/yama/ptrace_scope")
+_STORED = "domain-"
+
+
+@dataclass
+class UserDomain:
+    """The domain that the next session of a user joins.
+
+    Args:
+        domain: its descriptor.
+        info: what the kernel says about it.
+        ids: its id and those of the domains round it that are the user's too.
+        pending: a looser policy waits until the user has logged out.
+    """
+
+    domain: Domain
+    info: DomainInfo
+    ids: set[int]
+    pending: bool = False
+
+
+class UserDomains:
+    """All of them, by uid.
+
+    Args:
+        notifier: keeps the descriptors over a restart.
+    """
+
+    def __init__(self, notifier: Notifier) -> None:
+        self._notifier = notifier
+        self._by_uid: dict[int, UserDomain] = {}
+        self._joins: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._by_uid)
+
+    def get(self, uid: int) -> UserDomain | None:
+        """Return the domain of a user, if there is one."""
+        return self._by_uid.get(uid)
+
+    def uids(self) -> tuple[int, ...]:
+        """Return whose domains there are."""
+        return tuple(self._by_uid)
+
+    def joins(self, uid: int) -> int:
+        """Return how often a user's domain was handed out."""
+        return self._joins[uid]
+
+    def owners(self) -> dict[int, int]:
+        """Return whose each domain is, by its id."""
+        return {id_: uid for uid, user in self._by_uid.items() for id_ in user.ids}
+
+    def join(self, uid: int, settings: Settings) -> UserDomain:
+        """Return the domain that a new session of a user with these settings joins.
+
+        A living domain is joined even if the policy has changed: where the
+        new settings are stricter a domain is nested in it, where they are
+        looser they wait.
+
+        Raises:
+            DomainError: the kernel refused to make it.
+        """
+        self._joins[uid] += 1
+        user = self._by_uid.get(uid)
+        if user is None:
+            domain = Domain.create(
+                settings.scope, settings.view, toplevel=True, override=settings.override
+            )
+            return self.add(uid, domain, ())
+        scope = settings.scope
+        if user.info.override and not settings.override:
+            # A nested domain inherits the override: count the sysctl in by hand.
+            scope = max(scope, _sysctl())
+        if scope > user.info.scope or settings.view > user.info.view:
+            nested = _nested(
+                user.domain, max(scope, user.info.scope), max(settings.view, user.info.view)
+            )
+            return self.add(uid, nested, user.ids)
+        user.pending = (
+            scope < user.info.scope
+            or settings.view < user.info.view
+            or settings.override > user.info.override
+        )
+        return user
+
+    def add(self, uid: int, domain: Domain, around: Iterable[int]) -> UserDomain:
+        """Make ``domain`` the one that sessions of ``uid`` join, in place of any other."""
+        info = domain.info()
+        user = UserDomain(domain, info, {info.id, *around})
+        self.remove(uid)
+        self._by_uid[uid] = user
+        self._notifier.store(f"{_STORED}{uid}", domain.fileno())
+        return user
+
+    def remove(self, uid: int) -> None:
+        """Let go of a user's domain: it lives on in the processes that are in it."""
+        user = self._by_uid.pop(uid, None)
+        if user is not None:
+            user.domain.close()
+            self._notifier.drop(f"{_STORED}{uid}")
+
+    @staticmethod
+    def stored_uid(name: str) -> int | None:
+        """Return whose domain the manager kept under this name, if it is one."""
+        uid = name.removeprefix(_STORED)
+        return int(uid) if uid != name and uid.isascii() and uid.isdigit() else None
+
+
+def _sysctl() -> Scope:
+    return Scope(int(_SYSCTL.read_text()))
+
+
+def _nested(outer: Domain, scope: int, view: int) -> Domain:
+    """Make a domain inside another: by a thread that goes into it, and ends there."""
+    made: list[Domain | YamaSessionError] = []
+
+    def make() -> None:
+        try:
+            outer.join(thread=True)
+            made.append(Domain.create(Scope(scope), View(view)))
+        except YamaSessionError as error:
+            made.append(error)
+
+    thread = threading.Thread(target=make, name="nested-domain")
+    thread.start()
+    thread.join()
+    (result,) = made
+    if isinstance(result, YamaSessionError):
+        raise result
+    return result
+
+
+def populated() -> set[int]:
+    """Return the ids of all domains that a process is in.
+
+    Walks over all of ``/proc``: not for a login's way.
+    """
+    found = set()
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                info = describe(int(entry.name))
+            except YamaSessionError:  # it has exited
+                continue
+            if info is not None:
+                found.add(info.id)
+    return found

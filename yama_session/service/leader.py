@@ -1,0 +1,83 @@
+"""Facts about the process behind a pidfd, read so that they cannot be another's.
+
+What is read by number from ``/proc`` is right if the pidfd shows *afterwards*
+that the process has not exited: until then the kernel gives the number to no
+other. Source: pidfd_open(2), proc(5).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Iterator
+from pathlib import Path
+
+from yama_session.service.refusal import InvalidArgument
+
+#: No chain of parents is followed further.
+_MAX_ANCESTORS = 64
+
+
+def alive(pidfd: int) -> bool:
+    """Whether the process has not exited yet."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return not poll.poll(0)
+
+
+def pid_of(pidfd: int) -> int:
+    """Return the pid of the process behind a pidfd.
+
+    Raises:
+        InvalidArgument: the descriptor is no pidfd, or the process has exited
+            or does not exist in this pid namespace.
+    """
+    # An anonymous inode, and since Linux 6.9 one of pidfs.
+    kind = str(Path(f"/proc/self/fd/{pidfd}").readlink())
+    if not kind.startswith(("anon_inode:[pidfd]", "pidfd:[")):
+        raise InvalidArgument(f"leader is {kind}: send a pidfd")
+    pid = -1
+    for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines():
+        word, _, value = line.partition(":")
+        if word == "Pid":
+            pid = int(value)
+    if pid <= 0:
+        raise InvalidArgument("the leader has exited, or is in another pid namespace")
+    return pid
+
+
+def namespaces(pid: int | str) -> tuple[tuple[int, int], ...]:
+    """Return the identity of a process's pid and user namespace."""
+    found = (os.stat(f"/proc/{pid}/ns/{kind}") for kind in ("pid", "user"))  # noqa: PTH116
+    return tuple((status.st_dev, status.st_ino) for status in found)
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of ``/proc/PID/stat`` after the name, which may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+
+
+def start_time(pid: int) -> int:
+    """Return when a process started, in clock ticks since boot."""
+    return int(_stat(pid)[19])
+
+
+def real_uid(pid: int) -> int:
+    """Return the real uid of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines():
+        word, _, value = line.partition(":")
+        if word == "Uid":
+            return int(value.split()[0])
+    raise ProcessLookupError(f"/proc/{pid}/status names no uid")
+
+
+def lineage(pid: int) -> Iterator[int]:
+    """Yield a process and its parents, the nearest first, init left out."""
+    for _ in range(_MAX_ANCESTORS):
+        if pid <= 1:
+            return
+        yield pid
+        try:
+            pid = int(_stat(pid)[1])
+        except OSError:
+            return

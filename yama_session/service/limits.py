@@ -1,0 +1,63 @@
+"""Limits on what a user can make the service allocate."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+from yama_session.service.refusal import TooManySessions
+
+#: How many sessions one user and the whole machine may have.
+PER_USER = 256
+IN_ALL = 1000
+
+#: How many detached procfs instances one uid may take at once, and per second.
+PROCFS_BURST = 64
+PROCFS_PER_SECOND = 1.0
+
+#: How many uids are remembered for that.
+_MAX_UIDS = 1024
+
+
+def check_sessions(uids: Iterable[int], uid: int) -> None:
+    """Refuse one session more than the limits allow.
+
+    Args:
+        uids: of all living sessions.
+        uid: whose session is to be opened.
+
+    Raises:
+        TooManySessions: a limit is reached.
+    """
+    count = Counter(uids)
+    if count[uid] >= PER_USER:
+        raise TooManySessions(f"uid {uid} has {PER_USER} sessions: end some first")
+    if count.total() >= IN_ALL:
+        raise TooManySessions(f"there are {IN_ALL} sessions: end some first")
+
+
+class Bucket:
+    """Lets each uid have a number of things at once, then some per second."""
+
+    def __init__(self, burst: int = PROCFS_BURST, per_second: float = PROCFS_PER_SECOND) -> None:
+        self._burst = burst
+        self._rate = per_second
+        self._full_at: dict[int, float] = {}
+
+    def take(self, uid: int) -> None:
+        """Count one more for ``uid``.
+
+        Raises:
+            TooManySessions: it has had too many.
+        """
+        now = time.monotonic()
+        full_at = max(self._full_at.pop(uid, now), now) + 1 / self._rate
+        if full_at - now > self._burst / self._rate:
+            self._full_at[uid] = full_at - 1 / self._rate
+            raise TooManySessions(
+                f"uid {uid} had {self._burst} procfs instances: wait {1 / self._rate:g} s"
+            )
+        while len(self._full_at) >= _MAX_UIDS:
+            del self._full_at[next(iter(self._full_at))]
+        self._full_at[uid] = full_at

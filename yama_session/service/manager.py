@@ -1,0 +1,260 @@
+"""Opens, remembers and ends sessions; knows nothing of the bus."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from dataclasses import dataclass
+
+from yama_session.errors import YamaSessionError
+from yama_session.native import OwnedFd
+from yama_session.policy import Login
+from yama_session.scope import Domain, supported
+from yama_session.service import leader, limits, present
+from yama_session.service.confinement import Confinement, confine
+from yama_session.service.domains import UserDomains, populated
+from yama_session.service.notify import Notifier
+from yama_session.service.records import Records, Session
+from yama_session.service.refusal import NoSuchSession
+from yama_session.service.state import PolicyState
+from yama_session.service.watch import Watch, lifetime_pair
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between looks at domains that no session uses any more.
+IDLE_LOOK = 60.0
+
+
+@dataclass
+class Opened:
+    """A new session and what its login has to apply; the owner closes it."""
+
+    session: Session
+    confinement: Confinement
+    lifetime: OwnedFd
+
+    def close(self) -> None:
+        """Close what the login has been sent."""
+        self.confinement.close()
+        self.lifetime.close()
+
+
+class Manager:
+    """All sessions of the machine.
+
+    Args:
+        policy: decides what each gets.
+        records: where they are written down.
+        notifier: keeps their descriptors over a restart.
+    """
+
+    def __init__(self, policy: PolicyState, records: Records, notifier: Notifier) -> None:
+        self._policy = policy
+        self._records = records
+        self._notifier = notifier
+        self._sessions: dict[str, tuple[Session, Watch]] = {}
+        self._idle_look: asyncio.TimerHandle | None = None
+        self._idle_task: asyncio.Task[None] | None = None
+        self.users = UserDomains(notifier)
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """All living sessions, in the order in which they were opened."""
+        return tuple(session for session, _ in self._sessions.values())
+
+    async def open(self, login: Login, pid: int, pidfd: OwnedFd) -> Opened:
+        """Open a session.
+
+        Args:
+            login: who logs in, and how.
+            pid: the leader, checked to be the process behind ``pidfd``.
+            pidfd: the same; taken over.
+
+        Raises:
+            Refusal: one of its kinds says what is wrong; nothing has changed.
+            OSError: the leader has exited, or the record cannot be written.
+        """
+        decision = await self._policy.decide(login)
+        limits.check_sessions((session.uid for session in self.sessions), login.uid)
+        here = present.find(pid, self.sessions, self.users.owners())
+        stay = here is not None and login.uid in (0, here.owner)
+        settings = decision.settings
+        start = leader.start_time(pid)
+        made = Confinement("", 0, 0) if stay else confine(settings, login.uid, self.users)
+        ours, theirs = lifetime_pair()
+        opened = Opened(
+            Session(
+                id=self._new_id(),
+                uid=login.uid,
+                user=login.user,
+                service=login.service,
+                tty=login.tty,
+                rhost=login.rhost,
+                pid=pid,
+                start=start,
+                since=time.time(),
+                action="stay" if stay else "open",
+                parent=here.session if stay and here else "",
+                enforcer=made.enforcer,
+                scope=made.scope,
+                view=made.view,
+                proc=settings.proc.value if made.enforcer else "host",
+                group=settings.group.value,
+                domain=made.domain,
+                source=decision.source,
+            ),
+            made,
+            theirs,
+        )
+        try:
+            self._records.write(opened.session)
+        except OSError:
+            opened.close()
+            ours.close()
+            raise
+        self._keep(opened.session, OwnedFd(pidfd.detach()), ours)
+        _log.info("opened %s", _line(opened.session))
+        return opened
+
+    def close(self, session_id: str) -> None:
+        """End a session.
+
+        Raises:
+            NoSuchSession: there is none with this id.
+        """
+        if session_id not in self._sessions:
+            raise NoSuchSession(f"there is no session {session_id!r}")
+        self._end(session_id, "closed")
+
+    def recover(self, stored: dict[str, OwnedFd]) -> None:
+        """Find sessions and domains again after a restart.
+
+        Args:
+            stored: what the manager of the service kept, by name; taken over.
+        """
+        for session in list(self._records.load()):
+            pidfd = stored.pop(f"session-{session.id}", None) or _reopen(session)
+            lifetime = stored.pop(f"lifetime-{session.id}", None)
+            if pidfd is None or not leader.alive(pidfd.fileno()):
+                self._forget(session.id)
+                for fd in filter(None, (pidfd, lifetime)):
+                    fd.close()
+                continue
+            self._keep(session, pidfd, lifetime)
+        for name, fd in stored.items():
+            uid = UserDomains.stored_uid(name)
+            if uid is None:
+                _log.warning("the manager kept an unknown descriptor %s", name)
+                fd.close()
+                self._notifier.drop(name)
+            else:
+                self._adopt(uid, Domain(fd.detach()))
+        for session, watch in list(self._sessions.values()):
+            if session.group == "user" and session.domain and not self.users.get(session.uid):
+                self._reopen_domain(session, watch)
+        self._look_at_idle_domains()
+
+    def _adopt(self, uid: int, domain: Domain) -> None:
+        ids = {s.domain for s in self.sessions if s.uid == uid and s.group == "user" and s.domain}
+        try:
+            self.users.add(uid, domain, ids)
+        except YamaSessionError as error:
+            _log.warning("the kept domain of uid %d is none: %s", uid, error)
+            domain.close()
+
+    def _reopen_domain(self, session: Session, watch: Watch) -> None:
+        try:
+            domain = Domain.open(watch.pidfd.fileno())
+            if domain.info().id == session.domain:
+                self._adopt(session.uid, domain)
+            else:
+                domain.close()
+        except YamaSessionError as error:
+            _log.warning("no domain found again by session %s: %s", session.id, error)
+
+    def _new_id(self) -> str:
+        while (session_id := os.urandom(4).hex()) in self._sessions:
+            continue
+        return session_id
+
+    def _keep(self, session: Session, pidfd: OwnedFd, lifetime: OwnedFd | None) -> None:
+        self._notifier.store(f"session-{session.id}", pidfd.fileno())
+        if lifetime is not None:
+            self._notifier.store(f"lifetime-{session.id}", lifetime.fileno())
+        watch = Watch(
+            pidfd,
+            lifetime,
+            exited=lambda: self._end(session.id, "its leader has exited"),
+            look=lambda: self._look(session),
+        )
+        self._sessions[session.id] = (session, watch)
+
+    def _look(self, session: Session) -> None:
+        """See whether a login that let go of its lifetime descriptor ever took its domain."""
+        self._notifier.drop(f"lifetime-{session.id}")
+        if session.domain and supported() and present.domain_id(session.pid) != session.domain:
+            self._end(session.id, "its leader never took or has left the domain")
+
+    def _end(self, session_id: str, why: str) -> None:
+        session, watch = self._sessions.pop(session_id)
+        watch.close()
+        self._forget(session_id)
+        _log.info("ended %s: %s", session_id, why)
+        if session.domain and session.group == "user":
+            self._look_at_idle_domains()
+
+    def _forget(self, session_id: str) -> None:
+        self._records.remove(session_id)
+        self._notifier.drop(f"session-{session_id}")
+        self._notifier.drop(f"lifetime-{session_id}")
+
+    def _idle(self) -> set[int]:
+        """The uids whose domains no session uses."""
+        used = {session.uid for session in self.sessions if session.group == "user"}
+        return set(self.users.uids()) - used
+
+    def _look_at_idle_domains(self) -> None:
+        if self._idle_look is not None:
+            self._idle_look.cancel()
+            self._idle_look = None
+        if self._idle() and self._idle_task is None:
+            self._idle_task = asyncio.get_running_loop().create_task(self._drop_idle_domains())
+
+    async def _drop_idle_domains(self) -> None:
+        """Let go of domains that no process is in; what still has one is looked at later."""
+        loop = asyncio.get_running_loop()
+        joins = {uid: self.users.joins(uid) for uid in self._idle()}
+        try:
+            in_use = await loop.run_in_executor(None, populated)
+            for uid in self._idle():
+                user = self.users.get(uid)
+                # One that a session got meanwhile may have been joined behind the walk.
+                if user and not user.ids & in_use and joins.get(uid) == self.users.joins(uid):
+                    self.users.remove(uid)
+                    _log.info("let go of the domain of uid %d: nothing is in it", uid)
+        finally:
+            self._idle_task = None
+            if self._idle():
+                self._idle_look = loop.call_later(IDLE_LOOK, self._look_at_idle_domains)
+
+
+def _reopen(session: Session) -> OwnedFd | None:
+    """Find the leader by its number, if that is still the same process."""
+    try:
+        pidfd = OwnedFd(os.pidfd_open(session.pid))
+        if leader.start_time(session.pid) == session.start:
+            return pidfd
+        pidfd.close()
+    except OSError:
+        pass
+    return None
+
+
+def _line(session: Session) -> str:
+    return (
+        f"{session.id}: {session.action} user={session.user} service={session.service} "
+        f"leader={session.pid} enforcer={session.enforcer or 'none'} scope={session.scope} "
+        f"view={session.view} proc={session.proc} group={session.group} ({session.source})"
+    )

@@ -1,0 +1,49 @@
+"""What the service says instead of an answer: the stable error names of the interface."""
+
+from __future__ import annotations
+
+from yama_session.errors import ServiceError
+
+#: The interface's errors are called this and a dot and a name from ``Refusal``.
+PREFIX = "org.yama.Session1.Error"
+
+
+class Refusal(ServiceError):
+    """A request is refused; the class's name is the error's name on the bus."""
+
+    @property
+    def bus_name(self) -> str:
+        """The error's full name on the bus."""
+        return f"{PREFIX}.{type(self).__name__}"
+
+
+class AccessDenied(Refusal):
+    """The caller may not ask for this."""
+
+
+class InvalidArgument(Refusal):
+    """An argument means nothing; the message names it with its value."""
+
+
+class NoSuchUser(Refusal):
+    """The account does not exist."""
+
+
+class PolicyUnavailable(Refusal):
+    """There is no policy to decide by, or the account cannot be looked up."""
+
+
+class EnforcerUnavailable(Refusal):
+    """The running kernel cannot do what the policy asks for."""
+
+
+class TooManySessions(Refusal):
+    """A limit is reached."""
+
+
+class NoSuchSession(Refusal):
+    """There is no such session, or the caller may not know of it."""
+
+
+class ForeignNamespace(Refusal):
+    """The caller lives in another pid or user namespace than the service."""
