@@ -141,9 +141,12 @@ int plan_check(const struct plan *plan, char *why)
 	}
 	if (plan->lifetime < 0)
 		return wrong(why, "no lifetime");
-	if ((plan->mount >= 0) != (plan->view != PR_PTRACE_VIEW_ALL &&
-				   plan->proc != PROC_HOST))
-		return wrong(why, "mount does not fit proc and view");
+	if (plan->mount >= 0 && (!plan->enforcer || plan->proc == PROC_HOST))
+		return wrong(why, "mount that nobody asked for");
+	/* A yama domain hides in every instance; Landlock needs its own */
+	if (plan->mount < 0 && plan->enforcer == YS_LANDLOCK &&
+	    plan->proc != PROC_HOST)
+		return wrong(why, "no mount");
 	if (plan->mount >= 0 && !is_procfs_root(plan->mount))
 		return wrong(why, "mount is no procfs");
 	return check_token(plan, why);
