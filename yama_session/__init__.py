@@ -21,7 +21,7 @@ from yama_session.errors import (
 )
 from yama_session.levels import Group, Proc, Scope, View
 from yama_session.native import OwnedFd
-from yama_session.procfs import HidePid, Procfs, host_hidepid
+from yama_session.procfs import HidePid, Procfs
 from yama_session.scope import Domain, DomainInfo, check, describe, enter, leave, supported
 
 __all__ = [
@@ -50,7 +50,6 @@ __all__ = [
     "check",
     "describe",
     "enter",
-    "host_hidepid",
     "leave",
     "supported",
 ]

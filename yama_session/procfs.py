@@ -6,12 +6,11 @@ Source: proc(5), mount_setattr(2), ``Documentation/filesystems/proc.rst``.
 from __future__ import annotations
 
 from enum import IntEnum
-from pathlib import Path
 from typing import Self
 
 from yama_session.native import OwnedFd, checked, lib
 
-__all__ = ["HidePid", "Procfs", "host_hidepid"]
+__all__ = ["HidePid", "Procfs"]
 
 
 class HidePid(IntEnum):
@@ -57,27 +56,3 @@ class Procfs(OwnedFd):
         """
         flags = lib.YS_ATTACH_STRICT_STDIO if strict_stdio else 0
         checked("ys_procfs_attach", lib.ys_procfs_attach(self.fileno(), flags))
-
-
-def host_hidepid(mounts: str | None = None) -> HidePid:
-    """Return the ``hidepid`` of what is mounted on ``/proc`` now.
-
-    Args:
-        mounts: a text in the form of ``/proc/self/mounts``; read when absent.
-    """
-    if mounts is None:
-        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="surrogateescape")
-    found = HidePid.OFF
-    for line in mounts.splitlines():
-        _, where, kind, options, *_ = line.split(" ")
-        if (where, kind) == ("/proc", "proc"):  # the last one is on top
-            found = _hidepid_of(options)
-    return found
-
-
-def _hidepid_of(options: str) -> HidePid:
-    for option in options.split(","):
-        name, _, value = option.partition("=")
-        if name == "hidepid":
-            return HidePid(int(value)) if value.isdigit() else HidePid[value.upper()]
-    return HidePid.OFF

@@ -11,7 +11,6 @@ import yama_session
 from yama_session import (
     Domain,
     DomainError,
-    HidePid,
     KernelUnsupported,
     OwnedFd,
     PolicyError,
@@ -19,7 +18,6 @@ from yama_session import (
     ProcfsError,
     Scope,
     View,
-    host_hidepid,
 )
 from yama_session.native import checked
 
@@ -132,19 +130,3 @@ def test_a_wrong_level_is_named_with_the_choices(text: str) -> None:
 def test_a_wrong_view_is_called_a_view() -> None:
     with pytest.raises(ValueError, match="'x' is not a view"):
         View.parse("x")
-
-
-@pytest.mark.parametrize(
-    ("expected", "options"),
-    [
-        (HidePid.OFF, "rw,relatime"),
-        (HidePid.INVISIBLE, "rw,hidepid=2"),
-        (HidePid.INVISIBLE, "rw,hidepid=invisible,gid=5"),
-        (HidePid.PTRACEABLE, "rw,nosuid,hidepid=ptraceable"),
-    ],
-)
-def test_hidepid_of_the_topmost_proc(expected: HidePid, options: str) -> None:
-    mounts = (
-        f"proc /proc proc rw,hidepid=1 0 0\nproc /mnt proc rw 0 0\nproc /proc proc {options} 0 0\n"
-    )
-    assert host_hidepid(mounts) is expected
