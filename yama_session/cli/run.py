@@ -136,8 +136,10 @@ def _become(command: list[str]) -> int:
 
 
 def _summary(enforcer: Enforcer, settings: _Settings) -> str:
-    scope = f", scope={settings.scope.word}" if isinstance(enforcer, YamaEnforcer) else ""
-    return f"enforcer {enforcer.name}{scope}, view={settings.view.word}, proc={settings.proc.value}"
+    view = f"enforcer {enforcer.name}, view={settings.view.word}"
+    if isinstance(enforcer, YamaEnforcer):
+        return f"{view}, scope={settings.scope.word}"
+    return f"{view}, proc={settings.proc.value}"
 
 
 def _say(text: str) -> None:
