@@ -84,9 +84,9 @@ def _exchange(member: str) -> tuple[list[Any], list[int]]:
 
 
 async def _send(member: str) -> Message:
-    bus = await MessageBus(bus_type=BusType.SYSTEM, negotiate_unix_fd=True).connect()
+    bus: Any = await MessageBus(bus_type=BusType.SYSTEM, negotiate_unix_fd=True).connect()
     try:
-        answer = await bus.call(
+        answer: Message | None = await bus.call(
             Message(destination=BUS_NAME, path=OBJECT_PATH, interface=INTERFACE, member=member)
         )
         assert answer is not None  # a method call has one

@@ -1,0 +1,341 @@
+"""The real service on a bus of its own, with the landlock enforcer of the running kernel."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from service_bench import LIMIT, POLICY, PYTHON, ROOT, ServiceBench, service_bench, wait_for
+
+from yama_session.service import limits
+
+pytestmark = [pytest.mark.host, pytest.mark.usefixtures("as_root")]
+
+ERROR = "org.yama.Session1.Error."
+
+
+@pytest.fixture
+def bench() -> Iterator[ServiceBench]:
+    with service_bench() as made:
+        yield made
+
+
+@pytest.fixture
+def service(bench: ServiceBench) -> ServiceBench:
+    bench.start()
+    return bench
+
+
+def test_login_gets_token_mount_and_lifetime(service: ServiceBench) -> None:
+    with service.login() as reply:
+        assert reply["error"] is None
+        _, action, enforcer, scope, view, proc, token, mount, lifetime = reply["body"]
+        assert (action, enforcer, scope, view, proc) == ("open", "landlock", 1, 1, "private")
+        assert (token, mount, lifetime) == ([0], [1], [2])
+        assert reply["fds"][0] == "anon_inode:[landlock-ruleset]"
+        assert reply["fds"][1] == "/"
+        assert reply["fds"][2].startswith("socket:")
+
+
+def test_session_is_listed_and_recorded_for_root_only(service: ServiceBench) -> None:
+    with service.login() as reply:
+        (session,) = service.sessions()
+        pid = reply["process"].pid
+        assert (session["id"], session["uid"], session["pid"]) == (reply["body"][0], 1000, pid)
+        assert session["source"] == f"{service.policy}/policy.toml:5"
+        (file,) = (service.run / "sessions").iterdir()
+        assert json.loads(file.read_text()) == session
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+def test_session_ends_with_its_leader(service: ServiceBench) -> None:
+    with service.login() as reply:
+        reply["process"].send_signal(signal.SIGKILL)
+        wait_for(lambda: not service.sessions(), "the session outlived its leader")
+    assert list((service.run / "sessions").iterdir()) == []
+
+
+def test_exempt_user_gets_nothing_to_apply(service: ServiceBench) -> None:
+    with service.login("bob", 1001) as reply:
+        assert reply["error"] is None
+        assert reply["body"][1:8] == ["open", "", 0, 0, "host", [], []]
+
+
+def test_nested_login_of_the_same_user_or_root_stays(service: ServiceBench) -> None:
+    with service.login() as outer:
+        outer_id = outer["body"][0]
+        for uid, user, action, parent in (
+            (0, "root", "stay", outer_id),
+            (1000, "alice", "stay", outer_id),
+            (1002, "eve", "open", ""),
+        ):
+            reply, sessions = _login_below(service, outer["process"], uid, user)
+            assert reply["body"][1] == action, (user, reply)
+            (session,) = (s for s in sessions if s["id"] == reply["body"][0])
+            assert (session["action"], session["parent"]) == (action, parent)
+
+
+def _login_below(
+    service: ServiceBench, leader: subprocess.Popen[bytes], uid: int, user: str
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Have a child of a session's leader open a session; the reply, and what is listed then."""
+    assert leader.stdin is not None
+    assert leader.stdout is not None
+    leader.stdin.write(json.dumps({"args": [uid, user, "sudo", "", "", 0]}).encode() + b"\n")
+    leader.stdin.flush()
+    reply: dict[str, Any] = json.loads(leader.stdout.readline())
+    sessions = service.sessions()
+    leader.stdin.write(b"\n")
+    leader.stdin.flush()
+    return reply, sessions
+
+
+def test_foreign_pidfd_is_denied(service: ServiceBench) -> None:
+    with service.login(leader=os.getpid()) as reply:
+        assert reply["error"] == ERROR + "AccessDenied"
+        assert str(os.getpid()) in reply["body"][0]
+    assert service.sessions() == []
+
+
+def test_descriptor_that_is_no_pidfd_is_named(service: ServiceBench) -> None:
+    with service.login(fd="/dev/null") as reply:
+        assert reply["error"] == ERROR + "InvalidArgument"
+        assert "/dev/null" in reply["body"][0]
+
+
+def test_leader_in_another_pid_namespace_is_foreign(service: ServiceBench) -> None:
+    wish = {"args": [1000, "alice", "sshd", "", "", 0]}
+    done = subprocess.run(
+        [
+            "unshare",
+            "--user",
+            "--map-root-user",
+            PYTHON,
+            str(ROOT / "tests/host/service_leader.py"),
+            json.dumps(wish),
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=service.environ,
+        timeout=LIMIT,
+    )
+    assert json.loads(done.stdout)["error"] == ERROR + "ForeignNamespace"
+
+
+@pytest.mark.parametrize("member", ["OpenSession", "CloseSession", "Reload"])
+def test_bus_denies_other_users_what_is_roots(service: ServiceBench, member: str) -> None:
+    done = service.ask(member, uid=65534)
+    assert done.returncode != 0
+    assert "Access denied" in done.stderr or "rejected" in done.stderr
+
+
+def test_other_users_see_their_own_sessions_only(service: ServiceBench) -> None:
+    with service.login() as reply, service.login("nobody", 65534) as other:
+        assert {reply["body"][0], other["body"][0]} == {s["id"] for s in service.sessions()}
+        assert [other["body"][0]] == [s["id"] for s in service.sessions(uid=65534)]
+        assert service.sessions(uid=1) == []
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        ([1000, "", "sshd", "", "", 0], "user"),
+        ([0xFFFFFFFF, "alice", "sshd", "", "", 0], "4294967295"),
+        ([1000, "alice", "sshd", "", "", 8], "0x8"),
+        ([1000, "alice", "s" * 1025, "", "", 0], "service"),
+    ],
+)
+def test_garbage_argument_is_named(service: ServiceBench, args: list[object], word: str) -> None:
+    with service.login(args=args) as reply:
+        assert reply["error"] == ERROR + "InvalidArgument"
+        assert word in reply["body"][0]
+    assert service.sessions() == []
+
+
+def test_wrong_signature_is_refused(service: ServiceBench) -> None:
+    with service.login(signature="") as reply:
+        assert reply["error"] == ERROR + "InvalidArgument"
+        assert "'hussssu'" in reply["body"][0]
+
+
+def test_unknown_session_cannot_be_closed(service: ServiceBench) -> None:
+    done = service.ask("CloseSession", "s", "nonsense")
+    assert "there is no session 'nonsense'" in done.stderr
+
+
+def test_close_ends_the_session(service: ServiceBench) -> None:
+    with service.login() as reply:
+        assert service.ask("CloseSession", "s", reply["body"][0]).returncode == 0
+        assert service.sessions() == []
+
+
+def test_procfs_is_handed_out_within_a_limit(service: ServiceBench) -> None:
+    for _ in range(limits.PROCFS_BURST):
+        done = service.ask("GetDetachedProcfs", uid=65534)
+        assert done.returncode == 0, done.stderr
+    results = [service.ask("GetDetachedProcfs", uid=65534) for _ in range(40)]
+    refused = [done for done in results if "uid 65534 had 64 procfs instances" in done.stderr]
+    assert refused
+    assert service.ask("GetDetachedProcfs", uid=1).returncode == 0
+
+
+def test_service_keeps_no_descriptor_of_an_ended_session(service: ServiceBench) -> None:
+    assert service.service is not None
+    fds = Path(f"/proc/{service.service.pid}/fd")
+
+    def cycle() -> int:
+        with service.login() as reply, service.login(fd="/dev/null"):
+            assert reply["error"] is None
+        service.ask("GetDetachedProcfs")
+        wait_for(lambda: not service.sessions(), "a session is left")
+        return len(list(fds.iterdir()))
+
+    cycle()
+    first = cycle()
+    assert first == max(cycle() for _ in range(3))
+
+
+@pytest.mark.parametrize("with_store", [True, False], ids=["fd store", "records alone"])
+def test_restarted_service_knows_its_sessions(service: ServiceBench, with_store: bool) -> None:
+    with service.login() as reply, service.login("nobody", 65534) as gone:
+        before = service.sessions()
+        service.kill()
+        gone["process"].kill()
+        gone["process"].wait(LIMIT)
+        assert f"session-{reply['body'][0]}" in service.store
+        if not with_store:
+            for name in list(service.store):
+                os.close(service.store.pop(name))
+        service.start()
+        assert service.sessions() == [s for s in before if s["id"] == reply["body"][0]]
+        reply["process"].kill()
+        wait_for(lambda: not service.sessions(), "the session outlived its leader")
+
+
+def test_record_that_is_garbage_is_dropped(bench: ServiceBench) -> None:
+    records = bench.run / "sessions"
+    records.mkdir(parents=True)
+    (records / "aa.json").write_text("{")
+    (records / "bb.json").write_text('{"id": "bb", "pid": "1"}')
+    bench.start()
+    assert bench.sessions() == []
+    assert list(records.iterdir()) == []
+
+
+def test_broken_policy_on_reload_keeps_the_running_one(service: ServiceBench) -> None:
+    service.set_policy("[[rule]]\npreset = 'destkop'\n")
+    done = service.ask("Reload")
+    assert f"{service.policy}/policy.toml:2: preset = 'destkop'" in done.stderr
+    status = json.loads(service.ask("Status").stdout)["data"][0]
+    assert status["policy"]["data"] == "loaded"
+    assert ":2: preset = 'destkop'" in status["policy_error"]["data"]
+    with service.login() as reply:
+        assert reply["body"][2] == "landlock"
+    service.set_policy("[[rule]]\npreset = 'open'\n")
+    assert service.ask("Reload").returncode == 0
+    with service.login() as reply:
+        assert reply["body"][2] == ""
+
+
+def test_broken_policy_at_start_is_told_to_every_login(bench: ServiceBench) -> None:
+    bench.set_policy("[[rule]]\nscope = 9\n")
+    bench.start()
+    with bench.login() as reply:
+        assert reply["error"] == ERROR + "PolicyUnavailable"
+        assert "policy.toml:2: scope = 9" in reply["body"][0]
+    status = json.loads(bench.ask("Status", uid=65534).stdout)["data"][0]
+    assert status["policy"]["data"] == "unavailable"
+
+
+def test_policy_that_the_kernel_cannot_honour_is_an_error(bench: ServiceBench) -> None:
+    bench.set_policy("[[rule]]\npreset = 'desktop'\nenforcer = 'yama'\n")
+    bench.start()
+    with bench.login() as reply:
+        assert reply["error"] == ERROR + "EnforcerUnavailable"
+        assert "yama" in reply["body"][0]
+    status = json.loads(bench.ask("Status").stdout)["data"][0]
+    assert "policy.toml:1: " in status["unsupported"]["data"][0]
+
+
+def test_exempt_accounts_are_left_for_the_fallback(bench: ServiceBench) -> None:
+    bench.set_policy(
+        '[[rule]]\npreset = "open"\nmatch.user = ["nobody", "no-such-user"]\n'
+        '[[rule]]\npreset = "open"\nmatch.group = "adm"\n' + POLICY
+    )
+    bench.start()
+    file = bench.run / "exempt"
+    expected = ["yama-session exempt 1", "uid 65534", "gid 4", "uid 0", "end"]
+    assert sorted(expected) == sorted(file.read_text().splitlines())
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_group_rules_ask_the_name_service(bench: ServiceBench) -> None:
+    bench.set_policy('[[rule]]\npreset = "open"\nmatch.group = "nogroup"\n' + POLICY)
+    bench.start()
+    with bench.login("nobody", 65534) as reply:
+        assert reply["body"][2] == ""
+    with bench.login("no-such-user", 7777) as reply:
+        assert reply["error"] == ERROR + "NoSuchUser"
+
+
+def test_client_and_list_show_the_sessions(service: ServiceBench) -> None:
+    with service.login() as reply:
+        command = ["-c", "import sys; from yama_session.cli import main; sys.exit(main())", "list"]
+        done = subprocess.run(
+            [PYTHON, *command], env=service.environ, capture_output=True, text=True, cwd="/"
+        )
+        head, row = done.stdout.splitlines()
+        assert head.split()[:3] == ["ID", "USER", "SERVICE"]
+        assert row.split()[:4] == [reply["body"][0], "alice", "sshd", "pts/0"]
+
+
+def test_xml_in_the_tree_is_what_is_served(service: ServiceBench) -> None:
+    done = service.ask("Introspect", interface="org.freedesktop.DBus.Introspectable")
+    served = json.loads(done.stdout)["data"][0]
+    assert (ROOT / "data/org.yama.Session1.xml").read_text() == served
+
+
+def test_failure_inside_is_told_without_details(service: ServiceBench) -> None:
+    (service.run / "sessions").chmod(0o700)
+    subprocess.run(["rm", "-r", service.run / "sessions"], check=True)
+    with service.login() as reply:
+        assert reply["error"] == "org.freedesktop.DBus.Error.Failed"
+        assert reply["body"] == ["internal error: see the journal of the service"]
+    assert "Traceback" in service.log.read_text()
+
+
+def test_second_service_says_that_the_name_is_taken(service: ServiceBench) -> None:
+    other = str(service.directory / "run2")
+    done = subprocess.run(
+        [
+            PYTHON,
+            "-m",
+            "yama_session.service",
+            "--policy",
+            str(service.policy),
+            "--run",
+            other,
+        ],
+        env=service.environ,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        cwd="/",
+    )
+    assert done.returncode == 1
+    assert "org.yama.Session1 is taken" in done.stderr
+
+
+def test_sigterm_is_a_clean_stop(service: ServiceBench) -> None:
+    assert service.service is not None
+    service.service.terminate()
+    assert service.service.wait(LIMIT) == 0
