@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from yama_session.errors import AccountError, PolicyError
-from yama_session.policy import DEFAULT, Decision, Login, Policy, exempt, load
+from yama_session.policy import DEFAULT, Decision, Login, Match, Policy, exempt, load
 from yama_session.service.accounts import Accounts
 from yama_session.service.confinement import choose
 from yama_session.service.records import write_atomically
@@ -94,11 +94,11 @@ class PolicyState:
 
 
 def _unsupported(policy: Policy) -> list[str]:
+    answers = [(f"{rule.file}:{rule.line}", rule.settings) for rule in policy.rules]
+    if not any(rule.match == Match() for rule in policy.rules):
+        answers.append(("built-in default", DEFAULT))
     found = []
-    for where, settings in [
-        *((f"{rule.file}:{rule.line}", rule.settings) for rule in policy.rules),
-        ("built-in default", DEFAULT),
-    ]:
+    for where, settings in answers:
         try:
             choose(settings)
         except EnforcerUnavailable as error:
