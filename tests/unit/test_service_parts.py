@@ -1,0 +1,167 @@
+"""The parts of the service that need neither bus nor privilege."""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from yama_session.errors import AccountError
+from yama_session.service import accounts, leader, limits
+from yama_session.service.accounts import Accounts
+from yama_session.service.notify import Notifier, stored_fds
+from yama_session.service.records import Records, Session, write_atomically
+from yama_session.service.refusal import InvalidArgument, TooManySessions
+
+pytestmark = pytest.mark.unit
+
+SESSION = Session(
+    id="ab12",
+    uid=1000,
+    user="alice",
+    service="sshd",
+    tty="pts/0",
+    rhost="::1",
+    pid=77,
+    start=5,
+    since=1.5,
+    action="open",
+    parent="",
+    enforcer="yama",
+    scope=1,
+    view=1,
+    proc="private",
+    group="user",
+    domain=2**60 + 1,
+    source="policy.toml:3",
+)
+
+
+def test_record_comes_back_as_it_was(tmp_path: Path) -> None:
+    records = Records(tmp_path / "sessions")
+    records.write(SESSION)
+    assert list(records.load()) == [SESSION]
+    records.remove("ab12")
+    records.remove("ab12")
+    assert list(records.load()) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\xff", '{"id": "ab12"}', '{"id": 3}'], ids=repr)
+def test_record_of_another_form_is_dropped(tmp_path: Path, text: str) -> None:
+    records = Records(tmp_path / "sessions")
+    file = tmp_path / "sessions" / "ab12.json"
+    file.write_text(text, encoding="latin-1")
+    assert list(records.load()) == []
+    assert not file.exists()
+
+
+def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    file = tmp_path / "exempt"
+    write_atomically(file, "old")
+    (tmp_path / ".exempt.new").unlink(missing_ok=True)
+    (tmp_path / ".exempt.new").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="symbolic links"):
+        write_atomically(file, "new")
+    assert file.read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("uids", "limit"),
+    [([1000] * limits.PER_USER, "uid 1000 has 256"), (range(limits.IN_ALL), "there are 1000")],
+)
+def test_one_session_too_many_is_refused(uids: Sequence[int], limit: str) -> None:
+    with pytest.raises(TooManySessions, match=limit):
+        limits.check_sessions(uids, 1000)
+    limits.check_sessions(uids[1:], 1000)
+
+
+def test_bucket_is_per_uid_and_fills_again() -> None:
+    bucket = limits.Bucket(burst=2, per_second=50.0)
+    bucket.take(1)
+    bucket.take(1)
+    with pytest.raises(TooManySessions, match="uid 1 had 2"):
+        bucket.take(1)
+    bucket.take(2)
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            bucket.take(1)
+            break
+        except TooManySessions:
+            assert time.monotonic() < deadline
+
+
+def test_pid_behind_a_pidfd() -> None:
+    pidfd = os.pidfd_open(os.getpid())
+    assert os.getpid() == leader.pid_of(pidfd)
+    assert leader.alive(pidfd)
+    os.close(pidfd)
+
+
+def test_exited_leader_is_no_leader() -> None:
+    pid = os.posix_spawn("/bin/true", ["true"], {})
+    pidfd = os.pidfd_open(pid)
+    os.waitpid(pid, 0)
+    assert not leader.alive(pidfd)
+    with pytest.raises(InvalidArgument, match="has exited"):
+        leader.pid_of(pidfd)
+    os.close(pidfd)
+
+
+def test_lineage_starts_with_oneself_and_ends_before_init() -> None:
+    chain = list(leader.lineage(os.getpid()))
+    assert [os.getpid(), os.getppid()] == chain[:2]
+    assert 1 not in chain
+
+
+def test_descriptor_goes_to_the_manager_under_its_name(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        notifier = Notifier(str(tmp_path / "notify"))
+        with (tmp_path / "file").open("w") as file:
+            notifier.store("session-ab12", file.fileno())
+        text, (fd,), _, _ = socket.recv_fds(manager, 100, 2)
+        assert text == b"FDSTORE=1\nFDNAME=session-ab12"
+        assert os.readlink(f"/proc/self/fd/{fd}") == str(tmp_path / "file")  # noqa: PTH115
+        os.close(fd)
+        notifier.drop("session-ab12")
+        assert manager.recv(100) == b"FDSTOREREMOVE=1\nFDNAME=session-ab12"
+
+
+def test_descriptors_for_another_process_are_not_taken() -> None:
+    assert stored_fds({"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "x"}) == {}
+
+
+def test_missing_account_is_an_error() -> None:
+    with pytest.raises(AccountError, match=r"'no-such-user'.*does not exist"):
+        asyncio.run(Accounts().groups("no-such-user"))
+
+
+def test_groups_of_root_are_remembered() -> None:
+    async def twice() -> tuple[frozenset[str], frozenset[str]]:
+        known = Accounts()
+        return await known.groups("root"), await known.groups("root")
+
+    first, second = asyncio.run(twice())
+    assert "root" in first
+    assert second is first
+
+
+def test_name_service_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    monkeypatch.setattr(accounts, "LIMIT", 0.05)
+    monkeypatch.setattr(accounts, "_groups", lambda user: frozenset(str(os.read(read, 1))))
+
+    async def ask() -> None:
+        try:
+            await Accounts().groups("alice")
+        finally:
+            os.write(write, b"x")
+
+    with pytest.raises(AccountError, match=r"no answer within 0\.05 s"):
+        asyncio.run(ask())
+    os.close(read)
+    os.close(write)
