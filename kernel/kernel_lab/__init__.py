@@ -4,7 +4,8 @@ The command `kernel/lab` is one face of this package. Tests use the other:
 
     from kernel_lab import run_guest
 
-    result = run_guest("6.12", ["pytest", "/share/test_login.py"], share=Path("tests/vm"))
+    options = GuestOptions(share=Path("tests/vm/guest"))
+    result = run_guest("6.12", ["pytest", "/share/test_login.py"], options)
     assert result.ok, result.explain()
 
 `run_guest` builds what is missing (kernel, root image with the project
