@@ -35,6 +35,9 @@ _log = logging.getLogger(__name__)
 
 _DBUS = "org.freedesktop.DBus"
 
+# Seconds; the PAM module gives up after 0.8 and takes its fallback.
+_SLOW = 0.4
+
 
 @dataclass
 class Reply:
@@ -106,6 +109,8 @@ class Service:
     async def _serve(self, message: Message, fds: list[OwnedFd]) -> None:
         what = f"{message.member} of {message.sender}"
         reply = Reply()
+        loop = asyncio.get_running_loop()
+        start = loop.time()
         try:
             answer, reply = await self._answer(message, fds)
         except Refusal as error:
@@ -119,6 +124,8 @@ class Service:
         finally:
             for fd in fds:
                 fd.close()
+        if loop.time() - start > _SLOW:
+            _log.warning("%s took %.0f ms", what, 1000 * (loop.time() - start))
         try:
             if self._bus is not None and not message.flags & MessageFlag.NO_REPLY_EXPECTED:
                 await self._bus.send(answer)
