@@ -59,7 +59,7 @@ def test_guest(module: Path, share: Path) -> None:
     """Every test of the module passes in a guest that stays healthy."""
     wanted = wishes(module.read_text(encoding="utf-8"))
     command = [
-        "python3", "-m", "pytest", "-c", "/dev/null", "-p", "no:cacheprovider",
+        "env", "PYTHONPATH=/share", "python3", "-m", "pytest", "-p", "isolation", "-c", "/dev/null", "-p", "no:cacheprovider",
         "--rootdir=/share", "-ra", "-v", "--tb=short", f"/share/{module.name}",
     ]  # fmt: skip
     result = run_guest(

@@ -1,4 +1,4 @@
-"""What every test in the guest may use."""
+"""What keeps the tests of one guest apart; a plugin, loaded with -p."""
 
 from collections.abc import Iterator
 
