@@ -58,13 +58,11 @@ def show(output: bytes) -> None:
 def test_guest(module: Path, share: Path) -> None:
     """Every test of the module passes in a guest that stays healthy."""
     wanted = wishes(module.read_text(encoding="utf-8"))
-    command = [
-        "env", "PYTHONPATH=/share", "python3", "-m", "pytest", "-p", "isolation", "-c", "/dev/null", "-p", "no:cacheprovider",
-        "--rootdir=/share", "-ra", "-v", "--tb=short", f"/share/{module.name}",
-    ]  # fmt: skip
+    options = "-c /dev/null --rootdir=/share -p isolation -p no:cacheprovider -ra -v --tb=short"
+    command = ["env", "PYTHONPATH=/share", "python3", "-m", "pytest", *options.split()]
     result = run_guest(
         "6.12",
-        command,
+        [*command, f"/share/{module.name}"],
         GuestOptions(
             stock=wanted.stock, cmdline=wanted.cmdline, timeout=wanted.timeout, share=share
         ),
