@@ -75,6 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("kernel", metavar="KERNEL")
     verb.set_defaults(verb=_check)
 
+    verb = verbs.add_parser("kselftest", help="run the series' own selftests on its kernel")
+    verb.add_argument("kernel", metavar="KERNEL")
+    verb.set_defaults(verb=_kselftest)
+
     verb = verbs.add_parser(
         "root", help="make the Debian root image with the project, print its path"
     )
