@@ -4,12 +4,11 @@ from yama_session.policy.exempt import Exempt, exempt
 from yama_session.policy.load import POLICY_DIR, load
 from yama_session.policy.parse import parse
 from yama_session.policy.rules import Decision, Login, Match, Policy, Rule
-from yama_session.policy.words import DEFAULT, DEFAULT_ROOT, LOGIN_PRESETS, PRESETS, Settings
+from yama_session.policy.words import DEFAULT, DEFAULT_ROOT, PRESETS, Settings
 
 __all__ = [
     "DEFAULT",
     "DEFAULT_ROOT",
-    "LOGIN_PRESETS",
     "POLICY_DIR",
     "PRESETS",
     "Decision",

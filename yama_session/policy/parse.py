@@ -16,7 +16,6 @@ from yama_session.policy.rules import Match, Rule
 from yama_session.policy.words import (
     DEFAULT,
     ENFORCERS,
-    LOGIN_PRESETS,
     MATCH_KEYS,
     NAME_KEYS,
     PRESETS,
@@ -148,9 +147,9 @@ class _RuleParser:
         name = self._table.get("preset")
         if name is None:
             return None
-        if not isinstance(name, str) or name not in LOGIN_PRESETS:
-            hint = " (that one is for 'yama-session run')" if name in ("browser",) else ""
-            self._fail(f"preset = {name!r}{hint}: {_choice(LOGIN_PRESETS)}", "preset")
+        if not isinstance(name, str) or name not in PRESETS:
+            hint = " ('yama-session run' does that)" if name == "browser" else ""
+            self._fail(f"preset = {name!r}{hint}: {_choice(PRESETS)}", "preset")
         return name
 
     def _word(self, key: str, words: type[_WordT], usual: _WordT) -> _WordT:

@@ -63,19 +63,16 @@ class Settings:
         )
 
 
-#: The presets by name (``browser`` is for ``yama-session run``).
+#: The presets by name. What ``yama-session run`` gives by default, the settings
+#: for a browser or sandbox, is no preset of a login.
 PRESETS = MappingProxyType(
     {
         "open": Settings(Scope.CLASSIC, View.ALL, proc=Proc.HOST, preset="open"),
         "developer": Settings(Scope.CLASSIC, View.DOMAIN, override=True, preset="developer"),
         "desktop": Settings(Scope.RELATIONAL, View.DOMAIN, preset="desktop"),
         "kiosk": Settings(Scope.NO_ATTACH, View.DOMAIN, preset="kiosk"),
-        "browser": Settings(Scope.RELATIONAL, View.DOMAIN, preset="browser"),
     }
 )
-
-#: The presets that a login may have.
-LOGIN_PRESETS = ("open", "developer", "desktop", "kiosk")
 
 #: What a user gets whom no rule matches, and what uid 0 gets then.
 DEFAULT = PRESETS["desktop"]
