@@ -51,7 +51,8 @@ def _style(source: Source, patches: Sequence[Path]) -> None:
         argv += ["--ignore", ",".join(ignored)]
     say(f"checkpatch --strict: {len(patches)} patches")
     try:
-        run([*argv, *map(str, patches)])
+        # It leaves a file of its own where it runs.
+        run([*argv, *map(str, patches)], cwd=cache_root())
     except CommandFailed as error:
         raise LabError(f"checkpatch objects:\n{error}") from error
 
