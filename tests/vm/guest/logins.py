@@ -198,10 +198,23 @@ def end_logins(*users: str) -> None:
     """End all that these users run, and wait until the service has dropped it."""
     for user in users:
         subprocess.run(["loginctl", "terminate-user", user], check=False, capture_output=True)
+        # A session's processes outlive it, as Debian leaves KillUserProcesses= off.
+        subprocess.run(["pkill", "-KILL", "-U", user], check=False)
         wait_for(
             lambda user=user: sh(f"pgrep -U {user}").status == 1,  # type: ignore[misc]
-            f"{user} still runs something: {sh(f'ps -U {user} -o pid,args').out}",
+            f"{user} still runs something",
         )
+    wait_for(
+        lambda: not {s["user"] for s in sessions()} & set(users),
+        f"the service still has sessions of {users}",
+    )
+
+
+def sessions() -> list[dict[str, object]]:
+    """Return the sessions that the service has, as root is told."""
+    done = sh("yama-session list --json")
+    assert done.status == 0, done.out
+    return list(json.loads(done.out))
 
 
 @contextlib.contextmanager
