@@ -1,6 +1,7 @@
 """The command line of `demo/run`."""
 
 import argparse
+import signal
 import sys
 
 from kernel_lab import LabError
@@ -25,5 +26,7 @@ def main(arguments: list[str]) -> int:
     except (LabError, SessionFailed, YamaSessionError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     screen.heading(f"Done in {screen.elapsed():.0f} s.")
     return 0
