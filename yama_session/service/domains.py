@@ -67,6 +67,15 @@ class UserDomains:
         """Return whose each domain is, by its id."""
         return {id_: uid for uid, user in self._by_uid.items() for id_ in user.ids}
 
+    def fits(self, uid: int, settings: Settings) -> bool:
+        """Tell whether a user's living domain is what these settings ask for."""
+        info = self._by_uid[uid].info
+        return (info.scope, info.view, info.override) == (
+            settings.scope,
+            settings.view,
+            settings.override,
+        )
+
     def join(self, uid: int, settings: Settings) -> UserDomain:
         """Return the domain that a new session of a user with these settings joins.
 

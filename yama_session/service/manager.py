@@ -77,6 +77,9 @@ class Manager:
             OSError: the leader has exited, or the record cannot be written.
         """
         decision = await self._policy.decide(login)
+        if login.uid in self._idle() and not self.users.fits(login.uid, decision.settings):
+            # The policy has changed and perhaps nobody is left to wait for.
+            await self._drop_unpopulated({login.uid})
         limits.check_sessions((session.uid for session in self.sessions), login.uid)
         here = present.find(pid, self.sessions, self.users.owners())
         stay = here is not None and login.uid in (0, here.owner)
@@ -224,20 +227,23 @@ class Manager:
 
     async def _drop_idle_domains(self) -> None:
         """Let go of domains that no process is in; what still has one is looked at later."""
-        loop = asyncio.get_running_loop()
-        joins = {uid: self.users.joins(uid) for uid in self._idle()}
         try:
-            in_use = await loop.run_in_executor(None, populated)
-            for uid in self._idle():
-                user = self.users.get(uid)
-                # One that a session got meanwhile may have been joined behind the walk.
-                if user and not user.ids & in_use and joins.get(uid) == self.users.joins(uid):
-                    self.users.remove(uid)
-                    _log.info("let go of the domain of uid %d: nothing is in it", uid)
+            await self._drop_unpopulated(self._idle())
         finally:
             self._idle_task = None
             if self._idle():
+                loop = asyncio.get_running_loop()
                 self._idle_look = loop.call_later(IDLE_LOOK, self._look_at_idle_domains)
+
+    async def _drop_unpopulated(self, uids: set[int]) -> None:
+        joins = {uid: self.users.joins(uid) for uid in uids}
+        in_use = await asyncio.get_running_loop().run_in_executor(None, populated)
+        for uid in uids & self._idle():
+            user = self.users.get(uid)
+            # One that a session got meanwhile may have been joined behind the walk.
+            if user and not user.ids & in_use and joins[uid] == self.users.joins(uid):
+                self.users.remove(uid)
+                _log.info("let go of the domain of uid %d: nothing is in it", uid)
 
 
 def _reopen(session: Session) -> OwnedFd | None:
