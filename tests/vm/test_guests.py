@@ -35,7 +35,7 @@ def wishes(text: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(exit_on_error=False)
     parser.add_argument("--stock", action="store_true")
     parser.add_argument("--cmdline", default="")
-    parser.add_argument("--timeout", type=float, default=420.0)
+    parser.add_argument("--timeout", type=float, default=600.0)
     return parser.parse_args(words)
 
 
