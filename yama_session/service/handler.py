@@ -13,7 +13,7 @@ from yama_session.native import OwnedFd
 from yama_session.policy import Login
 from yama_session.procfs import HidePid, Procfs
 from yama_session.scope import supported
-from yama_session.service import present
+from yama_session.service import leader, present
 from yama_session.service.bus import Reply
 from yama_session.service.caller import Caller, check_leader
 from yama_session.service.limits import Bucket
@@ -93,11 +93,15 @@ class Handler:
         owners = self._manager.users.owners()
         try:
             here = present.find(caller.pid, self._manager.sessions, owners)
+            domain = present.domain_id(caller.pid) if supported() else 0
+            # A connection outlives the process that made it: all this was the
+            # caller's only if that is still there, and in no domain only then.
+            if leader.real_uid(caller.pid) != caller.uid:
+                return []
         except OSError:  # it has gone
             return []
         if here is None:
             return own
-        domain = present.domain_id(caller.pid) if supported() else 0
         return [
             session
             for session in own
