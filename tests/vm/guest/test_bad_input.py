@@ -53,6 +53,44 @@ def test_broken_policy_is_named_by_file_and_line_and_not_put_in_force(
         assert sh("systemctl reload yama-session").status == 0
 
 
+PRCTL = """
+import ctypes, errno, json, os
+libc = ctypes.CDLL(None, use_errno=True)
+libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+libc.prctl(38, 1, 0, 0, 0)  # no_new_privs: nothing below fails for lack of that
+HAS, ENTER, CREATE, JOIN, LEAVE, CHECK, OPEN = range(7)
+null, none = os.open("/dev/null", os.O_RDONLY), 2**64 - 1
+own = libc.prctl(0x59616d73, CREATE, 0, 0, 0)
+assert own >= 0
+calls = {
+    "EINVAL": [
+        (99,), (none,), (HAS, 0), (HAS, 1, 1), (HAS, 1, 0, 1),
+        (ENTER, 4), (ENTER, none), (ENTER, 1, 3), (ENTER, 1, none), (ENTER, 1, 1, 8),
+        (CREATE, 4), (CREATE, 1, 3), (CREATE, 1, 1, 1), (CREATE, 1, 1, 8),
+        (JOIN, own, 2), (JOIN, own, 0, 1), (JOIN, null), (LEAVE, 2), (LEAVE, 0, 1),
+        (CHECK, 4), (CHECK, 1, 3), (CHECK, 1, 1, 1), (OPEN, null, 1), (OPEN, null, 0, 1),
+        (OPEN, null),
+    ],
+    "EBADF": [(JOIN, none), (JOIN, 999), (OPEN, none), (OPEN, 999)],
+    "ENOTSUP": [(HAS, 3), (HAS, none)],
+    "ENODATA": [(CHECK, 3, 1), (CHECK, 0, 2)],
+}
+scope = lambda: open("/proc/self/attr/yama/scope").read()
+before, wrong = scope(), []
+for name, tries in calls.items():
+    for args in tries:
+        result = libc.prctl(0x59616d73, *(args + (0, 0, 0))[:4])
+        answer = errno.errorcode[ctypes.get_errno()] if result < 0 else result
+        if answer != name:
+            wrong.append([args, answer, name])
+print(json.dumps([sum(map(len, calls.values())), wrong, scope() == before]))
+"""
+
+
+def test_wrong_prctl_argument_has_its_error_and_changes_nothing(alice: Login) -> None:
+    assert alice.json(PRCTL) == [33, [], True]
+
+
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize(
     "option", ["limit_pids=2", "limit_pids=", "limit_pids", "limit_pids=0x1", "limit_pids=yes"]
