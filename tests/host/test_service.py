@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -12,9 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dbus_next.aio.message_bus import MessageBus
+from dbus_next.constants import MessageType
+from dbus_next.message import Message
 from service_bench import LIMIT, POLICY, PYTHON, ROOT, ServiceBench, service_bench, wait_for
 
 from yama_session.service import limits
+from yama_session.service.interface import BUS_NAME, INTERFACE, OBJECT_PATH
 
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("as_root")]
 
@@ -186,6 +191,30 @@ def test_procfs_is_handed_out_within_a_limit(service: ServiceBench) -> None:
     refused = [done for done in results if "uid 65534 had 64 procfs instances" in done.stderr]
     assert refused
     assert service.ask("GetDetachedProcfs", uid=1).returncode == 0
+
+
+async def flood(address: str, connections: int, calls: int) -> list[MessageType]:
+    """Call Status on each connection, all at once, and return the kinds of answers."""
+    buses: list[Any] = [await MessageBus(address).connect() for _ in range(connections)]
+    try:
+        answers = await asyncio.gather(
+            *(
+                bus.call(Message(BUS_NAME, OBJECT_PATH, INTERFACE, "Status"))
+                for bus in buses
+                for _ in range(calls)
+            )
+        )
+        return [answer.message_type for answer in answers]
+    finally:
+        for bus in buses:
+            bus.disconnect()
+
+
+def test_more_answers_than_the_socket_holds_are_all_written(service: ServiceBench) -> None:
+    kinds = asyncio.run(flood(f"unix:path={service.directory}/bus", 12, 100))
+    assert kinds == [MessageType.METHOD_RETURN] * 1200
+    assert service.service is not None
+    assert service.service.poll() is None
 
 
 def test_service_keeps_no_descriptor_of_an_ended_session(service: ServiceBench) -> None:

@@ -4,6 +4,8 @@ Its high-level service classes hide the sender and send tracebacks to the
 caller, so the messages are handled here. It neither duplicates nor closes
 descriptors, and writes replies later: those that came with a message are
 closed when it has been answered, those of a reply when it has been written.
+It also takes a full socket for a broken one if it has a second message to
+write, so it is given one at a time.
 """
 
 from __future__ import annotations
@@ -77,6 +79,8 @@ class Service:
         self._handler = handler
         self._bus: MessageBus | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writing = asyncio.Lock()
+        self._asked: dict[int, asyncio.Future[Message]] = {}
 
     async def connect(self) -> None:
         """Connect to the system bus and take the name.
@@ -100,7 +104,11 @@ class Service:
         if message.message_type is not MessageType.METHOD_CALL:
             for fd in fds:
                 fd.close()
-            return False
+            asked = self._asked.pop(message.reply_serial, None)
+            if asked is None:
+                return False
+            asked.set_result(message)
+            return True
         task = asyncio.get_running_loop().create_task(self._serve(message, fds))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -127,11 +135,16 @@ class Service:
         if loop.time() - start > _SLOW:
             _log.warning("%s took %.0f ms", what, 1000 * (loop.time() - start))
         try:
-            if self._bus is not None and not message.flags & MessageFlag.NO_REPLY_EXPECTED:
-                await self._bus.send(answer)
+            if not message.flags & MessageFlag.NO_REPLY_EXPECTED:
+                await self._send(answer)
         finally:
             for fd in reply.fds:
                 fd.close()
+
+    async def _send(self, message: Message) -> None:
+        assert self._bus is not None
+        async with self._writing:
+            await self._bus.send(message)
 
     async def _answer(self, message: Message, fds: Sequence[OwnedFd]) -> tuple[Message, Reply]:
         wanted = (message.interface or INTERFACE, message.member, message.signature)
@@ -182,11 +195,13 @@ class Service:
             member=member,
             signature="s",
             body=[name],
+            serial=self._bus.next_serial(),
         )
-        answer = await self._bus.call(question)
-        if answer is None or answer.message_type is not MessageType.METHOD_RETURN:
-            return None
-        return answer.body[0]
+        reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._asked[question.serial] = reply
+        await self._send(question)
+        answer = await reply
+        return answer.body[0] if answer.message_type is MessageType.METHOD_RETURN else None
 
 
 def _variants(value: object) -> object:
