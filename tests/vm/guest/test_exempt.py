@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from logins import Login, all_pids, policy, sh
+from logins import Login, all_pids, policy, sh, wait_for
 
 POLICY = """
 [[rule]]
@@ -67,6 +67,19 @@ def test_polkit_answers(logins: tuple[Login, Login], user: int) -> None:
     direct = sh(f"pkcheck --action-id {action} --process {login.check('echo $$')}")
     assert asked.status == direct.status
     assert "not exist" not in asked.out
+
+
+def test_journal_takes_and_shows_messages(logins: tuple[Login, Login]) -> None:
+    alice, _ = logins
+    for login in logins:
+        login.check("echo said | systemd-cat -t probe-$USER")
+    for user in ("alice", "bob"):
+        show = f"journalctl -q -o cat -t probe-{user}"
+        wait_for(lambda show=show: sh(show).out == "said\n", user)  # type: ignore[misc]
+        assert alice.check(f"sudo {show}") == "said"
+    for login in logins:
+        # Users read their own messages, confined or not.
+        assert login.check(f"journalctl -q -o cat -t probe-{login.user}") == "said"
 
 
 def test_list_shows_root_all_and_a_user_their_own(logins: tuple[Login, Login]) -> None:

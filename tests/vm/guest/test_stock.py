@@ -204,3 +204,39 @@ def test_default_policy_with_fallback_skip_lets_in_and_says_so() -> None:
         lambda: "NOT CONFINED" in sh("journalctl -q -t sshd -p alert..alert -o cat").out,
         "the journal has it as an alert",
     )
+
+
+RUN = "yama-session run --"
+
+
+def test_run_gets_its_proc_from_the_service() -> None:
+    """Without privilege: a /proc of its own that it cannot lift, and no capability."""
+    with policy(LANDLOCK), Login("bob") as bob:
+        done = bob.run(f"{RUN} ps -e -o comm=")
+        assert done.status == 0
+        assert "enforcer landlock" in done.lines[0]
+        assert done.lines[-1] == "ps"
+        assert len(done.lines) == 2
+        assert bob.check(f"{RUN} grep CapEff /proc/self/status").endswith("0000000000000000")
+        assert bob.run(f"{RUN} umount /proc").status != 0
+
+
+@contextlib.contextmanager
+def no_activation() -> Iterator[None]:
+    """The service stopped, and not started by a call either."""
+    assert sh("systemctl mask --runtime --now yama-session").status == 0
+    try:
+        yield
+    finally:
+        assert sh("systemctl unmask --runtime yama-session").status == 0
+        assert sh("systemctl start yama-session").status == 0
+
+
+def test_run_says_that_names_stay_visible_without_the_service() -> None:
+    with policy(LANDLOCK), Login("bob") as bob, no_activation():
+        done = bob.run(f"{RUN} ls -d /proc/1")
+        assert done.status == 0, done.out
+        assert "/proc/1" in done.lines
+        assert any("visible" in line for line in done.lines)
+        outside = bob.spawn("sleep 600")
+        assert bob.run(f"yama-session run --pid-namespace -- stat /proc/{outside}").status != 0
