@@ -8,7 +8,7 @@ import os
 import signal
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,10 @@ from dbus_next.constants import MessageType
 from dbus_next.message import Message
 from service_bench import LIMIT, POLICY, PYTHON, ROOT, ServiceBench, service_bench, wait_for
 
+from yama_session.native import OwnedFd
 from yama_session.service import limits
+from yama_session.service.bus import Reply, Service
+from yama_session.service.caller import Caller
 from yama_session.service.interface import BUS_NAME, INTERFACE, OBJECT_PATH
 
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("as_root")]
@@ -215,6 +218,61 @@ def test_more_answers_than_the_socket_holds_are_all_written(service: ServiceBenc
     assert kinds == [MessageType.METHOD_RETURN] * 1200
     assert service.service is not None
     assert service.service.poll() is None
+
+
+class Patient:
+    """A handler whose answer to everybody's calls waits until it may go."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.running = self.most = self.fds = 0
+
+    async def call(
+        self, method: str, caller: Caller, args: Sequence[Any], fds: Sequence[OwnedFd]
+    ) -> Reply:
+        if method == "CloseSession":
+            return Reply()
+        self.running += 1
+        self.most = max(self.most, self.running)
+        self.fds += len(fds)
+        await self.go.wait()
+        self.running -= 1
+        return Reply([{}])
+
+
+async def overtake(address: str) -> Patient:
+    """Let many calls of Status wait, and one of root's overtake them."""
+    handler = Patient()
+    await Service(handler).connect()
+    bus: Any = await MessageBus(address, negotiate_unix_fd=True).connect()
+    try:
+        calls = [
+            asyncio.ensure_future(
+                bus.call(Message(BUS_NAME, OBJECT_PATH, INTERFACE, "Status", unix_fds=[0]))
+            )
+            for _ in range(20)
+        ]
+        closed = await bus.call(
+            Message(BUS_NAME, OBJECT_PATH, INTERFACE, "CloseSession", signature="s", body=["x"])
+        )
+        assert closed.message_type is MessageType.METHOD_RETURN
+        assert handler.running == 1
+        assert not any(call.done() for call in calls)
+        handler.go.set()
+        answers = await asyncio.gather(*calls)
+        assert {answer.message_type for answer in answers} == {MessageType.METHOD_RETURN}
+        return handler
+    finally:
+        bus.disconnect()
+
+
+def test_calls_of_everybody_wait_in_line_and_root_s_do_not(
+    bench: ServiceBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"unix:path={bench.directory}/bus"
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
+    handler = asyncio.run(overtake(address))
+    assert (handler.most, handler.fds) == (1, 0)
 
 
 def test_service_keeps_no_descriptor_of_an_ended_session(service: ServiceBench) -> None:

@@ -37,6 +37,10 @@ _log = logging.getLogger(__name__)
 
 _DBUS = "org.freedesktop.DBus"
 
+# What the bus lets every user call. One after the other: however many a user
+# sends, a login waits for one of them at most.
+_EVERYBODYS = ("ListSessions", "Status", "GetDetachedProcfs")
+
 # Seconds; the PAM module gives up after 0.8 and takes its fallback.
 _SLOW = 0.4
 
@@ -80,6 +84,7 @@ class Service:
         self._bus: MessageBus | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writing = asyncio.Lock()
+        self._turn = asyncio.Lock()
         self._asked: dict[int, asyncio.Future[Message]] = {}
 
     async def connect(self) -> None:
@@ -101,9 +106,13 @@ class Service:
 
     def _on_message(self, message: Message) -> bool:
         fds = [OwnedFd(fd) for fd in message.unix_fds]
-        if message.message_type is not MessageType.METHOD_CALL:
+        call = message.message_type is MessageType.METHOD_CALL
+        # A call that waits for its turn must not fill the table of descriptors.
+        if not call or message.member in _EVERYBODYS:
             for fd in fds:
                 fd.close()
+            fds = []
+        if not call:
             asked = self._asked.pop(message.reply_serial, None)
             if asked is None:
                 return False
@@ -115,6 +124,13 @@ class Service:
         return True
 
     async def _serve(self, message: Message, fds: list[OwnedFd]) -> None:
+        if message.member in _EVERYBODYS:
+            async with self._turn:
+                await self._serve_now(message, fds)
+        else:
+            await self._serve_now(message, fds)
+
+    async def _serve_now(self, message: Message, fds: list[OwnedFd]) -> None:
         what = f"{message.member} of {message.sender}"
         reply = Reply()
         loop = asyncio.get_running_loop()
