@@ -16,6 +16,8 @@ preset = "open"
 @pytest.fixture(scope="module")
 def logins() -> Iterator[tuple[Login, Login]]:
     with policy(POLICY), Login("alice") as alice, Login("bob") as bob:
+        # What works below must work for a login that is confined.
+        assert alice.domain() != "none"
         yield alice, bob
 
 
