@@ -36,6 +36,7 @@ class GuestOptions:
     memory: int = 2048  # MiB
     cpus: int = field(default_factory=lambda: min(2, os.cpu_count() or 1))
     cmdline: str = ""  # more kernel parameters
+    icount: bool = False  # an instruction takes 1 ns of the guest's time; for one CPU
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,7 @@ def prepare(kernel: str, command: Sequence[str], options: GuestOptions, scratch:
         disk=disk,
         initramfs=initramfs,
         cmdline=options.cmdline,
+        icount=options.icount,
     )
 
 

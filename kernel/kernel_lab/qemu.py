@@ -16,6 +16,7 @@ class Machine:
     disk: Path | None = None  # root disk, never written
     initramfs: Path | None = None
     cmdline: str = ""  # more kernel parameters
+    icount: bool = False  # an instruction takes 1 ns of the guest's time
 
     @property
     def console(self) -> Path:
@@ -33,7 +34,7 @@ class Machine:
         # Emulation always: KVM guests abort or hang on some of our machines.
         argv += [
             "-accel",
-            "tcg,thread=multi",
+            "tcg,thread=single" if self.icount else "tcg,thread=multi",
             "-cpu",
             "max",
             "-smp",
@@ -41,6 +42,8 @@ class Machine:
             "-m",
             str(self.memory),
         ]
+        if self.icount:
+            argv += ["-icount", "shift=0,sleep=off"]
         argv += ["-nodefaults", "-display", "none", "-no-reboot", "-no-user-config"]
         argv += [
             "-serial",

@@ -82,3 +82,10 @@ def test_warnings_end_the_guest() -> None:
 def test_the_share_is_there_only_if_asked() -> None:
     assert not any("mount_tag=share" in word for word in machine().argv())
     assert any("path=/data,mount_tag=share" in word for word in machine(share=Path("/data")).argv())
+
+
+def test_instructions_are_counted_only_if_asked() -> None:
+    assert "-icount" not in machine().argv()
+    argv = machine(icount=True, cpus=1).argv()
+    assert argv[argv.index("-icount") + 1] == "shift=0,sleep=off"
+    assert argv[argv.index("-accel") + 1] == "tcg,thread=single"
