@@ -22,7 +22,16 @@ from yama_session.errors import (
 from yama_session.levels import Group, Proc, Scope, View
 from yama_session.native import OwnedFd
 from yama_session.procfs import HidePid, Procfs
-from yama_session.scope import Domain, DomainInfo, check, describe, enter, leave, supported
+from yama_session.scope import (
+    Domain,
+    DomainInfo,
+    allow,
+    check,
+    describe,
+    enter,
+    leave,
+    supported,
+)
 
 __all__ = [
     "AccountError",
@@ -47,6 +56,7 @@ __all__ = [
     "View",
     "YamaSessionError",
     "__version__",
+    "allow",
     "check",
     "describe",
     "enter",

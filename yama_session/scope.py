@@ -16,6 +16,7 @@ from yama_session.native import OwnedFd, checked, ffi, lib
 __all__ = [
     "Domain",
     "DomainInfo",
+    "allow",
     "check",
     "describe",
     "enter",
@@ -98,6 +99,29 @@ def check(scope: Scope, view: View) -> bool:
     """
     _require_kernel("ys_check")
     return lib.ys_check(scope, view) >= 0
+
+
+def allow(tracee: int, tracer: int | None) -> None:
+    """Grant a process to another one as its tracer, or withdraw the grant.
+
+    A grant counts at the scopes relational and capability, lifts the tracer's
+    view for this one process, and leaves all other tests of ptrace in place.
+    It ends with either process, and when the tracee leaves a domain.
+
+    Args:
+        tracee: pidfd of the process to be traced; a second grant takes the
+            place of its first.
+        tracer: pidfd of the process that may trace it, ``None`` to withdraw;
+            an attach already made stays.
+
+    Raises:
+        DomainError: one of them is gone or hidden, or ``CAP_SYS_PTRACE`` is
+            missing over the tracee, its domain or what hides it.
+        KernelUnsupported: the kernel has no domains, or not this operation.
+    """
+    if not supported(2):
+        checked("ys_allow", -errno.EOPNOTSUPP)
+    checked("ys_allow", lib.ys_allow(tracee, -1 if tracer is None else tracer))
 
 
 def describe(pid: int) -> DomainInfo | None:

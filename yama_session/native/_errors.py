@@ -82,6 +82,17 @@ _OPERATIONS: Mapping[str, _Operation] = {
             errno.EPERM: "not permitted: it needs CAP_SYS_PTRACE over that domain",
         },
     ),
+    "ys_allow": _Operation(
+        "grant a process to a tracer",
+        DomainError,
+        {
+            errno.EOPNOTSUPP: "the kernel has no scope domains, or none with grants",
+            errno.EBADF: "one of the descriptors is not a pidfd",
+            errno.ESRCH: "one of the processes has exited, or is hidden from this one",
+            errno.EPERM: "not permitted: it needs CAP_SYS_PTRACE over the process, its domain,"
+            " and what hides it from the tracer",
+        },
+    ),
     "ys_describe": _Operation(
         "describe the scope domain of a process",
         DomainError,

@@ -55,3 +55,11 @@ int ys_open(int pidfd)
 		return -EBADF;
 	return domain_call(PR_PTRACE_SCOPE_OPEN, pidfd, 0, 0);
 }
+
+int ys_allow(int tracee_pidfd, int tracer_pidfd)
+{
+	if (tracee_pidfd < 0 || tracer_pidfd < -1)
+		return -EBADF;
+	return domain_call(PR_PTRACE_SCOPE_ALLOW, tracee_pidfd,
+			   (unsigned long)tracer_pidfd, 0);
+}

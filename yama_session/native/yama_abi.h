@@ -18,6 +18,7 @@
 #define PR_PTRACE_SCOPE_LEAVE		4	/* flags */
 #define PR_PTRACE_SCOPE_CHECK		5	/* scope, view */
 #define PR_PTRACE_SCOPE_OPEN		6	/* pidfd, flags -> fd */
+#define PR_PTRACE_SCOPE_ALLOW		7	/* tracee's pidfd, tracer's or -1, flags */
 
 #define PR_PTRACE_SCOPE_F_THREAD	1	/* ENTER, JOIN, LEAVE: this thread alone */
 #define PR_PTRACE_SCOPE_F_TOPLEVEL	2	/* ENTER, CREATE: nested in nothing */

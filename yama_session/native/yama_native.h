@@ -63,6 +63,7 @@ int ys_join(int domain_fd, unsigned int flags);
 int ys_leave(unsigned int flags);
 int ys_check(unsigned int scope, unsigned int view);
 int ys_open(int pidfd);
+int ys_allow(int tracee_pidfd, int tracer_pidfd); /* tracer -1: withdraw */
 
 /*
  * look.c: read what the kernel says about domains.

@@ -58,8 +58,9 @@ import ctypes, errno, json, os
 libc = ctypes.CDLL(None, use_errno=True)
 libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 libc.prctl(38, 1, 0, 0, 0)  # no_new_privs: nothing below fails for lack of that
-HAS, ENTER, CREATE, JOIN, LEAVE, CHECK, OPEN = range(7)
+HAS, ENTER, CREATE, JOIN, LEAVE, CHECK, OPEN, ALLOW = range(8)
 null, none = os.open("/dev/null", os.O_RDONLY), 2**64 - 1
+myself = os.pidfd_open(os.getpid())
 own = libc.prctl(0x59616d73, CREATE, 0, 0, 0)
 assert own >= 0
 calls = {
@@ -69,9 +70,12 @@ calls = {
         (CREATE, 4), (CREATE, 1, 3), (CREATE, 1, 1, 1), (CREATE, 1, 1, 8),
         (JOIN, own, 2), (JOIN, own, 0, 1), (JOIN, null), (LEAVE, 2), (LEAVE, 0, 1),
         (CHECK, 4), (CHECK, 1, 3), (CHECK, 1, 1, 1), (OPEN, null, 1), (OPEN, null, 0, 1),
-        (OPEN, null),
+        (OPEN, null), (ALLOW, null, none, 1), (ALLOW, null, none), (ALLOW, myself, null),
     ],
-    "EBADF": [(JOIN, none), (JOIN, 999), (OPEN, none), (OPEN, 999)],
+    "EBADF": [
+        (JOIN, none), (JOIN, 999), (OPEN, none), (OPEN, 999), (ALLOW, none, none),
+        (ALLOW, myself, 999),
+    ],
     "ENOTSUP": [(HAS, 3), (HAS, none)],
     "ENODATA": [(CHECK, 3, 1), (CHECK, 0, 2)],
 }

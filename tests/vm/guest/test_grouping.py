@@ -1,9 +1,13 @@
 """Two logins of one user: one domain each, or one for both (point 2)."""
 
+import contextlib
+import os
 from collections.abc import Iterator
 
 import pytest
 from logins import Login, domain_of, policy, set_sysctl, sh
+
+from yama_session import allow
 
 BY_SESSION = """
 [[rule]]
@@ -24,7 +28,16 @@ for request in (PTRACE_SEIZE, PTRACE_ATTACH):
     print(ctypes.get_errno())
 """
 
-EPERM = "1"
+ESRCH = "3"
+
+
+@contextlib.contextmanager
+def pidfd(pid: int) -> Iterator[int]:
+    fd = os.pidfd_open(pid)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 @pytest.fixture
@@ -45,7 +58,7 @@ def test_sessions_do_not_see_one_another(by_session: tuple[Login, Login]) -> Non
             look = viewer.run(f"stat /proc/{hidden}/{name}")
             assert "No such file or directory" in look.out
         assert viewer.run(f"echo 0 > /proc/{hidden}/oom_score_adj").status != 0
-        assert viewer.python(ATTACH, hidden).out.split() == [EPERM, EPERM]
+        assert viewer.python(ATTACH, hidden).out.split() == [ESRCH, ESRCH]
         # The same looks succeed from its own session.
         assert target.sees(hidden)
         assert target.check(f"wc -c < /proc/{hidden}/environ") != "0"
@@ -85,3 +98,20 @@ def test_domain_outlives_a_login_with_work_left() -> None:
         assert other.domain() == before
         assert other.sees(work)
         other.check(f"kill {work}")
+
+
+def test_a_grant_shows_one_process_to_one_other(by_session: tuple[Login, Login]) -> None:
+    one, other = by_session
+    hidden, still_hidden = other.spawn("sleep 600"), other.spawn("sleep 600")
+    shell = int(one.check("echo $$"))
+    look = "[ -e /proc/{} ]"  # by the shell itself: a grant is not inherited
+    assert one.run(look.format(hidden)).status == 1
+    with pidfd(hidden) as tracee, pidfd(shell) as tracer:
+        allow(tracee, tracer)
+        assert one.run(look.format(hidden)).status == 0
+        assert one.run(f"kill -0 {hidden}").status == 0
+        assert not one.sees(hidden)
+        assert one.run(look.format(still_hidden)).status == 1
+        allow(tracee, None)
+    assert one.run(look.format(hidden)).status == 1
+    assert one.run(f"kill -0 {hidden}").status == 1
