@@ -1,7 +1,8 @@
 """Build kernels.
 
-There is one long-lived tree and object directory per kernel version, shared by
-the stock and the patched kernel; finished images are kept by hash.
+There is one long-lived tree per kernel version and one object directory per
+variant in it, shared by the stock and the patched kernel; finished images are
+kept by hash.
 """
 
 import os
@@ -15,6 +16,7 @@ from kernel_lab import kconfig, series
 from kernel_lab.cache import cache_root, digest, locked
 from kernel_lab.command import Progress, run, say
 from kernel_lab.source import Source, fetch
+from kernel_lab.variant import PLAIN, Variant
 
 # Nothing of the machine or the moment may be in the image.
 IDENTITY = {
@@ -46,23 +48,24 @@ _STEP = re.compile(r"^  (?:CC|AS|HOSTCC|LD|AR)\b")
 class Kernel:
     """A finished kernel."""
 
-    name: str  # "6.12 stock" or "6.12 patched", for messages
+    name: str  # "6.12 stock" or "6.12 patched debug", for messages
     key: str  # hash of source version, series and configuration
     image: Path  # bzImage
 
 
 class Workshop:
-    """The tree and the object directory in which one kernel version is built.
+    """The tree and the object directory in which one variant of a kernel is built.
 
     Use it only under `locked(lock)`.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, variant: Variant = PLAIN) -> None:
         directory = cache_root() / "build" / source.kernel
         self.lock = f"build-{source.kernel}"
+        self.variant = variant
         self.tree = series.Tree(source, directory / "tree")
-        self.objects = directory / "obj"
-        self._asked = directory / "asked.config"
+        self.objects = directory / f"obj-{variant.name}"
+        self._asked = directory / f"asked-{variant.name}.config"
         self._made_of = directory / "source"
 
     def prepare(self, patches: Sequence[Path]) -> None:
@@ -74,7 +77,7 @@ class Workshop:
         self.tree.set_to(patches)
         self._made_of.write_text(source, encoding="utf-8")
         self.objects.mkdir(parents=True, exist_ok=True)
-        wanted = kconfig.asked()
+        wanted = kconfig.asked(self.tree.source.kernel, self.variant)
         text = kconfig.render(wanted)
         config = self.objects / ".config"
         if (
@@ -123,31 +126,33 @@ class Workshop:
         return Progress(what, 0)
 
 
-def key_of(source: Source, patches: Sequence[Path]) -> str:
+def key_of(source: Source, patches: Sequence[Path], variant: Variant = PLAIN) -> str:
     """Return the hash that names the kernel made of these parts."""
-    parts = [source.version.encode(), kconfig.render(kconfig.asked()).encode()]
+    options = kconfig.render(kconfig.asked(source.kernel, variant))
+    parts = [source.version.encode(), options.encode()]
     return digest(parts + [patch.read_bytes() for patch in patches])
 
 
-def build(kernel: str, *, stock: bool) -> Kernel:
+def build(kernel: str, *, stock: bool, variant: Variant = PLAIN) -> Kernel:
     """Return the kernel, building it if the cache does not have it.
 
     Args:
         kernel: "6.12" and the like.
         stock: without the project's series.
+        variant: how it is configured.
 
     Raises:
         LabError: a patch does not apply, an option is missing, it does not compile.
     """
     source = fetch(kernel)
-    patches = [] if stock else series.patches(kernel)
-    name = f"{kernel} {'stock' if stock else 'patched'}"
-    key = key_of(source, patches)
+    patches = [] if stock else series.required(kernel)
+    name = f"{kernel} {'stock' if stock else 'patched'} {variant.name}"
+    key = key_of(source, patches, variant)
     directory = cache_root() / "kernels" / f"{kernel}-{key}"
     result = Kernel(name, key, directory / "bzImage")
     if result.image.exists():
         return result
-    workshop = Workshop(source)
+    workshop = Workshop(source, variant)
     with locked(workshop.lock):
         if not result.image.exists():
             _build_into(directory, workshop, patches, name)

@@ -1,19 +1,19 @@
-"""Check a series: style, sparse, and that each patch builds on the ones before."""
+"""Check a series: where it applies, its style, its warnings, and what it builds with."""
 
-import re
+import importlib.util
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from kernel_lab import build, kconfig, series
+from kernel_lab import build, kconfig, series, variant, warnings
 from kernel_lab.cache import cache_root, digest, locked
 from kernel_lab.command import Progress, run, say
 from kernel_lab.errors import CommandFailed, LabError
 from kernel_lab.paths import KERNEL_DIR
-from kernel_lab.source import Source, fetch
+from kernel_lab.source import Source, fetch, pristine
 
 # Read by `checkpatch --ignore`, one type a line; `#` starts the reason.
 EXCEPTIONS = KERNEL_DIR / "checkpatch.exceptions"
-_WARNING = re.compile(r"^\S*?([\w./-]+\.[ch]):\d+:\d+: (.*)$")
 
 
 def check(kernel: str) -> None:
@@ -26,26 +26,42 @@ def check(kernel: str) -> None:
         LabError: naming the patch and what is wrong with it.
     """
     source = fetch(kernel)
-    patches = series.patches(kernel)
-    if not patches:
-        raise LabError(f"there is no series for {kernel}: kernel/series/{kernel} holds no patch")
+    patches = series.required(kernel)
+    _applies_upstream(source, patches)
     workshop = build.Workshop(source)
     with locked(workshop.lock):
         _style(source, patches)
         _each_builds(workshop, patches)
-        _sparse(workshop, patches)
+        _no_new_warnings(workshop, patches)
+        for lacking in variant.WITHOUT:
+            _builds_without(source, patches, lacking)
     say(f"series {kernel}: {len(patches)} patches are good")
+
+
+def _applies_upstream(source: Source, patches: Sequence[Path]) -> str | None:
+    """Apply the series to upstream's own files of the same version, and return that version."""
+    mark = _mark(f"upstream-{digest([source.version.encode(), *_contents(patches)])}")
+    if mark.exists():
+        return mark.read_text(encoding="ascii")
+    names = series.touched_files(patch.read_text(encoding="utf-8") for patch in patches)
+    with tempfile.TemporaryDirectory(prefix="kernel-lab-") as scratch:
+        origin, into = Path(scratch) / "upstream", Path(scratch) / "patched"
+        origin.mkdir()
+        into.mkdir()
+        version = pristine(source, names, origin)
+        if not version:
+            say(f"upstream's own source of {source.version} cannot be had: not checked")
+            return None
+        series.patched_copy(origin, names, patches, into)
+    say(f"the series applies to upstream's {version}")
+    mark.write_text(version, encoding="ascii")
+    return version
 
 
 def _style(source: Source, patches: Sequence[Path]) -> None:
     ignored = exceptions(EXCEPTIONS.read_text(encoding="utf-8")) if EXCEPTIONS.exists() else []
-    argv = [
-        "perl",
-        str(source.tree / "scripts/checkpatch.pl"),
-        "--no-tree",
-        "--strict",
-        "--codespell",
-    ]
+    argv = ["perl", str(source.tree / "scripts/checkpatch.pl"), "--no-tree", "--strict"]
+    argv += ["--codespell", f"--codespellfile={_dictionary()}"]
     argv += ["--no-summary", "--terse", f"--root={source.tree}"]
     if ignored:
         argv += ["--ignore", ",".join(ignored)]
@@ -62,10 +78,17 @@ def exceptions(text: str) -> list[str]:
     return [word for line in text.splitlines() if (word := line.partition("#")[0].strip())]
 
 
+def _dictionary() -> Path:
+    """Return codespell's list of misspelt words; checkpatch knows other systems' places."""
+    found = importlib.util.find_spec("codespell_lib")
+    if not found or not found.origin:
+        raise LabError("there is no codespell to check the spelling: `make setup` installs it")
+    return Path(found.origin).with_name("data") / "dictionary.txt"
+
+
 def _each_builds(workshop: build.Workshop, patches: Sequence[Path]) -> None:
-    keys = [
-        build.key_of(workshop.tree.source, patches[: number + 1]) for number in range(len(patches))
-    ]
+    source = workshop.tree.source
+    keys = [build.key_of(source, patches[: number + 1]) for number in range(len(patches))]
     good = [_mark(f"builds-{key}") for key in keys]
     for number, patch in enumerate(patches):
         if good[number].exists():
@@ -82,61 +105,50 @@ def _each_builds(workshop: build.Workshop, patches: Sequence[Path]) -> None:
         good[number].touch()
 
 
-def _sparse(workshop: build.Workshop, patches: Sequence[Path]) -> None:
-    """Compare sparse's warnings in the touched files with and without the series."""
-    mark = _mark(f"sparse-{build.key_of(workshop.tree.source, patches)}")
+def _no_new_warnings(workshop: build.Workshop, patches: Sequence[Path]) -> None:
+    """Compare what the tools say of the touched files with and without the series."""
+    source = workshop.tree.source
+    mark = _mark(f"warnings-{build.key_of(source, patches)}")
     if mark.exists():
         return
-    names = sorted(series.touched_files(patch.read_text(encoding="utf-8") for patch in patches))
-    sources = [
-        name
-        for name in names
-        if name.endswith(".c") and not name.startswith(("tools/", "samples/", "Documentation/"))
-    ]
-    known_mark = _mark(
-        "known-"
-        + digest(
-            [
-                workshop.tree.source.version.encode(),
-                kconfig.render(kconfig.asked()).encode(),
-                *(name.encode() for name in sources),
-            ]
-        )
+    names = warnings.kernel_files(
+        series.touched_files(patch.read_text(encoding="utf-8") for patch in patches)
     )
-    if not known_mark.exists():
+    options = kconfig.render(kconfig.asked(source.kernel, workshop.variant))
+    parts = [source.version, options, *names]
+    known = _mark(f"known-{digest([part.encode() for part in parts])}")
+    if not known.exists():
         workshop.prepare([])
-        known_mark.write_text("\n".join(sorted(_warnings(workshop, sources))), encoding="utf-8")
+        known.write_text("\n".join(sorted(_warnings(workshop, names))), encoding="utf-8")
     workshop.prepare(patches)
-    new = _warnings(workshop, sources) - set(known_mark.read_text(encoding="utf-8").splitlines())
+    new = _warnings(workshop, names) - set(known.read_text(encoding="utf-8").splitlines())
     if new:
-        raise LabError("sparse has new warnings:\n  " + "\n  ".join(sorted(new)))
+        raise LabError("new warnings in touched files:\n  " + "\n  ".join(sorted(new)))
     mark.touch()
 
 
-def _warnings(workshop: build.Workshop, sources: Sequence[str]) -> set[str]:
-    """Return sparse's warnings without their line numbers."""
-    compiled = [
-        name
-        for name in sources
-        if (workshop.tree.path / name).exists()
-        and (workshop.objects / name).with_suffix(".o").exists()
-    ]
-    for name in compiled:
-        (workshop.objects / name).with_suffix(".o").unlink()
-    say(f"sparse: {len(compiled)} files of {workshop.tree.source.kernel}")
-    text = workshop.compile("C=1")
-    return warnings(text, set(compiled))
+def _warnings(workshop: build.Workshop, names: Sequence[str]) -> set[str]:
+    tree = workshop.tree.path
+    return warnings.of_compiler(workshop, names) | warnings.of_kernel_doc(tree, names)
 
 
-def warnings(text: str, names: set[str]) -> set[str]:
-    """Return the warnings of a compilation that lie in `names`, line numbers left out."""
-    found = set()
-    for line in text.splitlines():
-        match = _WARNING.match(line)
-        if match and any(match[1].endswith(name) for name in names):
-            name = next(name for name in names if match[1].endswith(name))
-            found.add(f"{name}: {match[2]}")
-    return found
+def _builds_without(source: Source, patches: Sequence[Path], lacking: variant.Variant) -> None:
+    """Build and link the series in a kernel that lacks something it is about."""
+    mark = _mark(f"builds-{build.key_of(source, patches, lacking)}")
+    if mark.exists():
+        return
+    workshop = build.Workshop(source, lacking)
+    say(f"building {lacking.name}")
+    try:
+        workshop.prepare(patches)
+        workshop.make("vmlinux", progress=Progress(f"building {lacking.name}", 0))
+    except LabError as error:
+        raise LabError(f"the series does not build as {lacking.name}:\n{error}") from error
+    mark.touch()
+
+
+def _contents(patches: Sequence[Path]) -> list[bytes]:
+    return [patch.read_bytes() for patch in patches]
 
 
 def _mark(name: str) -> Path:

@@ -17,6 +17,7 @@ from kernel_lab.guest import DEFAULT_TIMEOUT, GuestOptions, prepare, run_guest, 
 from kernel_lab.kselftest import kselftest
 from kernel_lab.project import project_image
 from kernel_lab.source import fetch
+from kernel_lab.variant import PLAIN, VARIANTS, named
 
 EPILOG = f"""\
 `run` ends with the status of COMMAND, or with
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("build", help="build a kernel, print the path of its image")
     verb.add_argument("kernel", metavar="KERNEL")
     verb.add_argument("--stock", action="store_true", help="without the series")
+    _add_variant(verb)
     verb.set_defaults(verb=_build)
 
     verb = verbs.add_parser("check", help="checkpatch, sparse, and each patch of the series builds")
@@ -88,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("run", help="boot a kernel and run a command in the guest as root")
     verb.add_argument("kernel", metavar="KERNEL")
     verb.add_argument("--stock", action="store_true", help="the kernel without the series")
+    _add_variant(verb)
     verb.add_argument(
         "--root",
         choices=("debian", "busybox"),
@@ -120,6 +123,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_variant(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--variant",
+        default=PLAIN.name,
+        metavar="NAME",
+        help=f"how it is configured: {', '.join(VARIANTS)}; default %(default)s",
+    )
+
+
 def _fetch(options: argparse.Namespace) -> int:
     print(fetch(options.kernel, refresh=options.refresh).tree)
     return 0
@@ -134,7 +146,7 @@ def _apply(options: argparse.Namespace) -> int:
 
 
 def _build(options: argparse.Namespace) -> int:
-    print(build.build(options.kernel, stock=options.stock).image)
+    print(build.build(options.kernel, stock=options.stock, variant=named(options.variant)).image)
     return 0
 
 
@@ -156,6 +168,7 @@ def _root(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     guest = GuestOptions(
         stock=options.stock,
+        variant=options.variant,
         root=options.root,
         plain=options.plain,
         share=options.share,

@@ -19,6 +19,7 @@ from kernel_lab.errors import Exit, LabError
 from kernel_lab.paths import GUEST_DIR
 from kernel_lab.project import project_image
 from kernel_lab.qemu import Machine
+from kernel_lab.variant import named
 
 Root = Literal["debian", "busybox"]
 DEFAULT_TIMEOUT = 300.0
@@ -29,6 +30,7 @@ class GuestOptions:
     """How a guest is made."""
 
     stock: bool = False  # the distribution's kernel source without our series
+    variant: str = "plain"  # how the kernel is configured
     root: Root = "debian"
     plain: bool = False  # a Debian root without the project
     share: Path | None = None  # host directory, read-write at /share
@@ -127,7 +129,10 @@ def prepare(kernel: str, command: Sequence[str], options: GuestOptions, scratch:
         raise LabError("no command for the guest: give one after `--`")
     if options.share and not options.share.is_dir():
         raise LabError(f"--share {options.share}: there is no such directory")
-    image = build.build(kernel, stock=options.stock).image
+    variant = named(options.variant)
+    if not variant.bootable:
+        raise LabError(f"variant {variant.name} is only built: it cannot be booted")
+    image = build.build(kernel, stock=options.stock, variant=variant).image
     disk = initramfs = None
     if options.root == "busybox":
         initramfs = rootfs.busybox_initramfs()

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from kernel_lab.errors import LabError
 from kernel_lab.paths import CONFIG_DIR
+from kernel_lab.variant import Variant
 
-FRAGMENTS = ("base", "session", "systemd")
 _LINE = re.compile(r"^(?:(CONFIG_\w+)=(.*)|# (CONFIG_\w+) is not set)$")
 
 
@@ -22,23 +22,32 @@ def parse(text: str) -> dict[str, str]:
     return options
 
 
-def asked() -> dict[str, str]:
-    """Return the options of all fragments together.
+def asked(kernel: str, variant: Variant) -> dict[str, str]:
+    """Return the options that a variant asks of a kernel.
+
+    Where the kernel has an option not at all, or under another name, its own
+    fragment (`kernel/config/6.1.config`) overrules what the others ask.
 
     Raises:
-        LabError: two fragments ask for different values of one option.
+        LabError: two fragments of equal rank ask for different values of one option.
     """
     options: dict[str, str] = {}
-    for name in FRAGMENTS:
-        for option, value in parse(
-            (CONFIG_DIR / f"{name}.config").read_text(encoding="utf-8")
-        ).items():
+    for name in variant.fragments:
+        for option, value in _fragment(name).items():
             if options.setdefault(option, value) != value:
                 raise LabError(
                     f"kernel/config/{name}.config: {option}={value}, "
                     f"but a fragment before it says {options[option]}"
                 )
-    return options
+    if variant.overrule:
+        options |= _fragment(variant.overrule)
+    of_kernel = _fragment(kernel)
+    return {option: of_kernel.get(option, value) for option, value in options.items()}
+
+
+def _fragment(name: str) -> dict[str, str]:
+    path = CONFIG_DIR / f"{name}.config"
+    return parse(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def merged(base: str, wanted: Mapping[str, str]) -> str:

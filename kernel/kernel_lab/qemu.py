@@ -38,7 +38,8 @@ class Machine:
             "-cpu",
             "max",
             "-smp",
-            str(self.cpus),
+            # Two threads of one core: core scheduling exists only there.
+            f"{self.cpus},threads={1 if self.cpus % 2 else 2}",
             "-m",
             str(self.memory),
         ]

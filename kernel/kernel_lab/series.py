@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from kernel_lab.command import run, say
@@ -24,6 +24,18 @@ def patches(kernel: str) -> list[Path]:
     return sorted(
         path for path in (SERIES_DIR / kernel).glob("*.patch") if not path.name.startswith("0000-")
     )
+
+
+def required(kernel: str) -> list[Path]:
+    """Return the patches of a kernel's series in their order.
+
+    Raises:
+        LabError: there is no series for this kernel.
+    """
+    found = patches(kernel)
+    if not found:
+        raise LabError(f"there is no series for {kernel}: kernel/series/{kernel} holds no patch")
+    return found
 
 
 def touched_files(texts: Iterable[str]) -> set[str]:
@@ -51,7 +63,7 @@ class Tree:
         paths = sorted(wanted | self._touched())
         with tempfile.TemporaryDirectory(dir=self.path.parent) as scratch:
             result = Path(scratch)
-            self._patched_copy(sorted(wanted), series, result)
+            patched_copy(self.source.tree, sorted(wanted), series, result)
             # Written first: after a kill in the middle we still know what to look at.
             self._record.write_text(json.dumps(paths), encoding="utf-8")
             for name in paths:
@@ -74,31 +86,30 @@ class Tree:
             else set()
         )
 
-    def _patched_copy(self, names: Sequence[str], series: Sequence[Path], into: Path) -> None:
-        for name in names:
-            original = self.source.tree / name
-            (into / name).parent.mkdir(parents=True, exist_ok=True)
-            if original.exists():
-                shutil.copy2(original, into / name)
-        for patch in series:
-            try:
-                run(
-                    [
-                        "patch",
-                        "-p1",
-                        "--batch",
-                        "--forward",
-                        "-F0",
-                        "--no-backup-if-mismatch",
-                        "-i",
-                        str(patch),
-                    ],
-                    cwd=into,
-                )
-            except CommandFailed as error:
-                raise LabError(
-                    f"{patch} does not apply to {self.source.tree.name}:\n{error}"
-                ) from error
+
+def patched_copy(origin: Path, names: Collection[str], series: Sequence[Path], into: Path) -> None:
+    """Make copies of some files with a series applied, context and all.
+
+    Args:
+        origin: the tree that the files are taken from.
+        names: every file that the series touches.
+        series: the patches in their order.
+        into: an empty directory for the copies.
+
+    Raises:
+        LabError: a patch does not apply.
+    """
+    for name in names:
+        original = origin / name
+        (into / name).parent.mkdir(parents=True, exist_ok=True)
+        if original.exists():
+            shutil.copy2(original, into / name)
+    argv = ["patch", "-p1", "--batch", "--forward", "-F0", "--no-backup-if-mismatch", "-i"]
+    for patch in series:
+        try:
+            run([*argv, str(patch)], cwd=into)
+        except CommandFailed as error:
+            raise LabError(f"{patch} does not apply to {origin.name}:\n{error}") from error
 
 
 def _replace(new: Path, old: Path) -> None:

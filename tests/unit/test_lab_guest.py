@@ -84,6 +84,11 @@ def test_the_share_is_there_only_if_asked() -> None:
     assert any("path=/data,mount_tag=share" in word for word in machine(share=Path("/data")).argv())
 
 
+def test_two_processors_are_threads_of_one_core() -> None:
+    assert machine(cpus=2).argv()[machine().argv().index("-smp") + 1] == "2,threads=2"
+    assert machine(cpus=1).argv()[machine().argv().index("-smp") + 1] == "1,threads=1"
+
+
 def test_instructions_are_counted_only_if_asked() -> None:
     assert "-icount" not in machine().argv()
     argv = machine(icount=True, cpus=1).argv()

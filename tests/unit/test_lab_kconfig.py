@@ -3,6 +3,7 @@
 import pytest
 from kernel_lab import kconfig
 from kernel_lab.errors import LabError
+from kernel_lab.variant import PLAIN
 
 
 def test_parse_reads_both_ways_to_say_no() -> None:
@@ -39,7 +40,7 @@ def test_verify_takes_a_missing_option_for_no() -> None:
 
 
 def test_the_fragments_ask_for_yama_and_for_no_modules() -> None:
-    asked = kconfig.asked()
+    asked = kconfig.asked("6.12", PLAIN)
     assert asked["CONFIG_SECURITY_YAMA"] == "y"
     assert asked["CONFIG_LSM"] == '"landlock,yama"'
     assert asked["CONFIG_MODULES"] == "n"

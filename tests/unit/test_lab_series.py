@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 from kernel_lab.cache import cache_root, digest
-from kernel_lab.check import exceptions, warnings
+from kernel_lab.check import exceptions
 from kernel_lab.errors import LabError
 from kernel_lab.series import Tree, touched_files
 from kernel_lab.source import Source
+from kernel_lab.warnings import kernel_files, parse_compiler, parse_kernel_doc
 
 PATCH = """\
 diff --git a/{name} b/{name}
@@ -105,9 +106,26 @@ def test_sparse_warnings_lose_their_line_and_keep_their_file() -> None:
         "/tree/fs/proc/base.c:12:3: warning: symbol 'x' was not declared\n"
         "/tree/mm/a.c:1:1: warning: y\n"
     )
-    assert warnings(text, {"fs/proc/base.c"}) == {
+    assert parse_compiler(text, {"fs/proc/base.c"}) == {
         "fs/proc/base.c: warning: symbol 'x' was not declared"
     }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "kernel/pid.c:626: warning: expecting prototype for pidfd_open()",
+        "Warning: kernel/pid.c:640 expecting prototype for pidfd_open()",
+    ],
+)
+def test_both_generations_of_kernel_doc_are_understood(line: str) -> None:
+    text = f"{line}\nno such line\n"
+    assert parse_kernel_doc(text) == {"kernel/pid.c: expecting prototype for pidfd_open()"}
+
+
+def test_only_the_kernel_itself_is_held_to_no_new_warnings() -> None:
+    names = {"mm/b.c", "fs/a.h", "tools/t.c", "samples/s.c", "Documentation/x.rst", "Makefile"}
+    assert kernel_files(names) == ["fs/a.h", "mm/b.c"]
 
 
 def test_checkpatch_exceptions_are_words_before_their_reason() -> None:
