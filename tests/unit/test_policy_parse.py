@@ -1,12 +1,14 @@
 """Every mistake in a policy file is named with its value, its choices and its line."""
 
+import os
+from io import BufferedReader, FileIO
 from pathlib import Path
 
 import pytest
 
 from yama_session.errors import PolicyError
 from yama_session.levels import Group, Proc, Scope, View
-from yama_session.policy import PRESETS, Settings, load, parse
+from yama_session.policy import PRESETS, Settings, check, load, parse, read
 
 pytestmark = pytest.mark.unit
 FILE = Path("/etc/yama-session/policy.toml")
@@ -161,3 +163,97 @@ def test_policy_that_is_a_directory(tmp_path: Path) -> None:
     (tmp_path / "policy.toml").mkdir()
     with pytest.raises(PolicyError, match="cannot be read: Is a directory"):
         load(tmp_path)
+
+
+def found(text: str) -> list[tuple[int | None, str]]:
+    """Return line and first words of every mistake in a text."""
+    return [(error.line, error.message.split(":")[0]) for error in check(text, FILE)[1]]
+
+
+def test_every_mistake_is_found_in_the_order_of_lines() -> None:
+    text = (
+        "rules = 3\n"
+        '[[rule]]\nscope = 9\nview = "some"\nmatch = { usr = "bob", user = [] }\n'
+        '[[rule]]\npreset = "open"\n'
+        '[[rule]]\nmatch.service = "sshd"\npreset = "kiosk"\noverride = 1\n'
+    )
+    assert found(text) == [
+        (1, "unknown key 'rules'"),
+        (3, "scope = 9"),
+        (4, "view = 'some'"),
+        (5, "unknown word 'usr'"),
+        (5, "user = [] matches nobody"),
+        (11, "override = 1 must be true or false"),
+    ]
+
+
+def test_rule_that_is_no_toml_hides_no_other_mistake() -> None:
+    text = (
+        '[[rule]]\npreset = "destkop"\n\n'
+        "[[rule]]\nscope = \n\n"
+        '[[rule]]\npreset = "open"\n\n'
+        "[[rule]]\nscope = 'x\n\n"
+        "[[rule]]\nscope = 9\n"
+    )
+    assert found(text) == [
+        (2, "preset = 'destkop'"),
+        (5, "not TOML"),
+        (11, "not TOML"),
+        (14, "scope = 9"),
+    ]
+
+
+def test_wrong_word_brings_no_second_error_with_it() -> None:
+    assert found('[[rule]]\nmatch.service = "sshd"\ngroup = "tty"\n') == [(3, "group = 'tty'")]
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1/8", "10.0.0.0/33", "a/b"])
+def test_network_that_is_none_is_named(host: str) -> None:
+    text = f'[[rule]]\nscope = 2\ngroup = "session"\n[rule.match]\nrhost = ["::1", "{host}"]\n'
+    assert found(text) == [(5, f"rhost = '{host}' is no network")]
+
+
+def test_mistakes_of_all_files_are_found(tmp_path: Path) -> None:
+    (tmp_path / "policy.d").mkdir()
+    (tmp_path / "policy.d/a.toml").write_bytes(b"\xff")
+    (tmp_path / "policy.d/b.toml").write_text("[[rule]]\nscope = 4\n")
+    (tmp_path / "policy.toml").write_text("[[rule]]\n")
+    reading = read(tmp_path)
+    assert {(error.file.name, error.line) for error in reading.errors} == {
+        ("a.toml", 1),
+        ("b.toml", 2),
+        ("policy.toml", 1),
+    }
+    assert [source.file.name for source in reading.sources] == ["b.toml", "policy.toml"]
+
+
+class Changing(BufferedReader):
+    """A file that is written to by somebody else when it is read."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        other = os.open(str(self.name), os.O_WRONLY | os.O_APPEND)
+        os.write(other, b"# more\n")
+        os.close(other)
+        return data
+
+
+def test_file_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "policy.toml").write_text('[[rule]]\npreset = "open"\n')
+    monkeypatch.setattr(Path, "open", lambda path, mode: Changing(FileIO(path, mode)))
+    with pytest.raises(PolicyError, match="was written while it was read"):
+        load(tmp_path)
+
+
+def test_each_setting_knows_where_it_comes_from() -> None:
+    (rule,) = parse('\n[[rule]]\npreset = "kiosk"\nview = "all"\nscope = 2\n', FILE)
+    assert rule.origins == {
+        "scope": f"{FILE}:5",
+        "view": f"{FILE}:4",
+        "proc": f"{FILE}:4",
+        "group": "preset kiosk",
+        "override": "preset kiosk",
+        "enforcer": "default",
+    }

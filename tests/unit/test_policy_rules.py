@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from yama_session.errors import PolicyError
 from yama_session.levels import Group, Proc, Scope, View
-from yama_session.policy import DEFAULT, DEFAULT_ROOT, Login, Policy, exempt, parse
+from yama_session.policy import DEFAULT, DEFAULT_ROOT, Login, Match, Policy, exempt, parse
 from yama_session.policy.locate import Locator
 
 pytestmark = pytest.mark.unit
@@ -40,6 +40,42 @@ def test_user_and_group_must_both_match() -> None:
     rules = policy('[[rule]]\npreset = "open"\nmatch = { user = "bob", group = "wheel" }\n')
     assert rules.resolve(Login("bob", 1001, groups=["bob"])).settings == DEFAULT
     assert rules.resolve(Login("bob", 1001, groups=["wheel"])).settings.preset == "open"
+
+
+@pytest.mark.parametrize(
+    ("match", "login", "fits"),
+    [
+        ('tty = "tty1"', {"tty": "/dev/tty1"}, True),
+        ('tty = "/dev/tty1"', {"tty": "tty1"}, True),
+        ('tty = "tty1"', {"tty": "tty10"}, False),
+        ('seat = ["seat0", "seat1"]', {"seat": "seat1"}, True),
+        ('seat = "seat0"', {}, False),
+        ("remote = true", {"rhost": "::1"}, True),
+        ("remote = true", {}, False),
+        ("remote = false", {"rhost": "::1"}, False),
+        ('rhost = "Gate.example"', {"rhost": "gate.Example"}, True),
+        ('rhost = "gate.example"', {"rhost": "xgate.example"}, False),
+        ('rhost = "10.1.0.0/16"', {"rhost": "10.1.2.3"}, True),
+        ('rhost = "10.1.0.0/16"', {"rhost": "::ffff:10.1.2.3"}, True),
+        ('rhost = "10.1.0.0/16"', {"rhost": "10.2.0.1"}, False),
+        ('rhost = "10.1.0.0/16"', {"rhost": "gate.example"}, False),
+        ('rhost = "::/0"', {"rhost": "10.2.0.1"}, False),
+        ('rhost = "fe80::/10"', {"rhost": "fe80::1%eth0"}, True),
+        ('rhost = "0:0::1"', {"rhost": "::1"}, True),
+        ('rhost = "::/0"', {}, False),
+        ('service = "sshd", rhost = "::1"', {"service": "login", "rhost": "::1"}, False),
+    ],
+)
+def test_match_by_login(match: str, login: dict[str, str], fits: bool) -> None:
+    text = f'[[rule]]\nscope = 3\ngroup = "session"\nmatch = {{ {match} }}\n'
+    decision = policy(text).resolve(Login("alice", 1000, **login))
+    assert (decision.settings.scope is Scope.NO_ATTACH) is fits
+
+
+@given(st.text(), st.text(min_size=1))
+def test_no_remote_host_breaks_a_rule(rhost: str, host: str) -> None:
+    misfits = list(Match(rhost=frozenset({host})).misfits(Login("alice", 1000, rhost=rhost)))
+    assert len(misfits) <= 1
 
 
 def test_rule_by_service_only_makes_stricter() -> None:

@@ -6,8 +6,10 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from ipaddress import ip_network
+from itertools import pairwise
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from yama_session.errors import PolicyError
 from yama_session.levels import Group, Proc, Scope, View
@@ -16,14 +18,17 @@ from yama_session.policy.rules import Match, Rule
 from yama_session.policy.words import (
     DEFAULT,
     ENFORCERS,
+    LOGIN_KEYS,
     MATCH_KEYS,
     NAME_KEYS,
     PRESETS,
     SETTING_KEYS,
+    SETTINGS,
     Settings,
 )
 
 _LINE_IN_MESSAGE = re.compile(r"\s*\(at line (\d+), column (\d+)\)$")
+_RULE = re.compile(r"^[ \t]*\[\[[ \t]*rule[ \t]*\]\]", re.MULTILINE)
 _WordT = TypeVar("_WordT", bound=Enum)
 
 
@@ -35,10 +40,36 @@ def parse(text: str, file: Path) -> tuple[Rule, ...]:
         file: its name, for errors and for the rules.
 
     Raises:
-        PolicyError: it is no TOML, or a word in it means nothing.
+        PolicyError: it is no TOML, or a word in it means nothing; the first
+            of what :func:`check` finds.
+    """
+    rules, errors = check(text, file)
+    if errors:
+        raise errors[0]
+    return rules
+
+
+def check(text: str, file: Path) -> tuple[tuple[Rule, ...], tuple[PolicyError, ...]]:
+    """Return the rules of a policy file, and every mistake in it.
+
+    Args:
+        text: what stands in it.
+        file: its name, for errors and for the rules.
+
+    Returns:
+        The rules that are right, and the errors; with an error the rules are
+        no policy.
     """
     try:
-        document = tomllib.loads(text)
+        rules, errors = _rules(_document(text, file), text, file)
+    except PolicyError as error:
+        rules, errors = (), (error, *_one_by_one(text, file, error))
+    return rules, tuple(sorted(errors, key=lambda error: error.line or 0))
+
+
+def _document(text: str, file: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         message = str(error)
         place = _LINE_IN_MESSAGE.search(message)
@@ -48,24 +79,52 @@ def parse(text: str, file: Path) -> tuple[Rule, ...]:
         raise PolicyError(file, line, f"not TOML: {message}") from None
     except (ValueError, RecursionError) as error:
         raise PolicyError(file, None, f"not a usable TOML file: {error}") from None
+
+
+def _one_by_one(text: str, file: Path, known: PolicyError) -> list[PolicyError]:
+    """Look at each rule by itself, so that one that is no TOML hides no mistake in another."""
+    found = []
+    above = 0
+    starts = [rule.start() for rule in _RULE.finditer(text)]
+    for start, end in pairwise([0, *starts, len(text)]):
+        piece = text[start:end]
+        try:
+            _, errors = _rules(_document(piece, file), piece, file)
+        except PolicyError as error:
+            errors = (error,)
+        for wrong in errors:
+            line = None if wrong.line is None else wrong.line + above
+            if line != known.line:
+                found.append(PolicyError(file, line, wrong.message))
+        above += piece.count("\n")
+    return found
+
+
+def _rules(
+    document: Mapping[str, object], text: str, file: Path
+) -> tuple[tuple[Rule, ...], tuple[PolicyError, ...]]:
     locator = Locator(text)
-    for key in document:
-        if key != "rule":
-            raise PolicyError(
-                file, locator.top(key), f"unknown key {key!r}: a policy holds only [[rule]] tables"
-            )
-    rules = document.get("rule", [])
-    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
-        raise PolicyError(
-            file, locator.top("rule"), "'rule' must be a list of tables: write [[rule]]"
+    errors = [
+        PolicyError(
+            file, locator.top(key), f"unknown key {key!r}: a policy holds only [[rule]] tables"
         )
-    return tuple(
-        _RuleParser(table, index, file, locator).rule() for index, table in enumerate(rules)
-    )
+        for key in document
+        if key != "rule"
+    ]
+    tables = document.get("rule", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        wrong = "'rule' must be a list of tables: write [[rule]]"
+        return (), (*errors, PolicyError(file, locator.top("rule"), wrong))
+    rules = []
+    for index, table in enumerate(tables):
+        reader = _RuleReader(table, index, file, locator)
+        rules.append(reader.rule())
+        errors += reader.errors
+    return tuple(rules), tuple(errors)
 
 
-class _RuleParser:
-    """One rule being read: knows where it stands, for the errors."""
+class _RuleReader:
+    """One rule being read: knows where it stands, and collects what is wrong with it."""
 
     def __init__(
         self, table: Mapping[str, object], index: int, file: Path, locator: Locator
@@ -74,40 +133,69 @@ class _RuleParser:
         self._index = index
         self._file = file
         self._locator = locator
+        self.errors: list[PolicyError] = []
 
-    def _fail(self, message: str, *path: str) -> NoReturn:
-        raise PolicyError(self._file, self._locator.rule(self._index, *path), message)
+    def _fault(self, message: str, *path: str) -> None:
+        line = self._locator.rule(self._index, *path)
+        self.errors.append(PolicyError(self._file, line, message))
 
     def rule(self) -> Rule:
+        """Return the rule; where a word is wrong it has the usual one in its place."""
         self._known(self._table, (*SETTING_KEYS, "match"), ())
         match = self._match()
         settings = self._settings()
+        if not self.errors:
+            self._consistent(settings)
+            self._shared(match, settings)
+        line = self._locator.rule(self._index)
+        origins = {key: self._origin(key, settings.preset) for key in SETTINGS}
+        return Rule(match, settings, self._file, line, origins)
+
+    def _origin(self, key: str, preset: str | None) -> str:
+        """Say where the rule's value of a setting comes from."""
+        # What stands on /proc follows from the view, unless it is said.
+        key = "view" if key == "proc" and key not in self._table else key
+        if key in self._table:
+            return f"{self._file}:{self._locator.rule(self._index, key)}"
+        return f"preset {preset}" if preset and key != "enforcer" else "default"
+
+    def _shared(self, match: Match, settings: Settings) -> None:
         if match.by_login and settings.group is not Group.SESSION:
-            self._fail(
-                "a rule by service, tty or remote needs group = 'session': what all logins of a"
-                " user share cannot depend on one of them",
+            self._fault(
+                f"a rule by {', '.join(LOGIN_KEYS[:-1])} or {LOGIN_KEYS[-1]} needs"
+                " group = 'session': what all logins of a user share cannot depend on one of them",
                 "match",
-                next(
-                    key for key in ("service", "tty", "remote") if getattr(match, key) is not None
-                ),
+                next(key for key in LOGIN_KEYS if getattr(match, key) is not None),
             )
-        return Rule(match, settings, self._file, self._locator.rule(self._index))
 
     def _known(self, table: Iterable[str], keys: tuple[str, ...], path: tuple[str, ...]) -> None:
         for key in table:
             if key not in keys:
-                self._fail(f"unknown word {key!r}: {_choice(keys)}", *path, key)
+                self._fault(f"unknown word {key!r}: {_choice(keys)}", *path, key)
 
     def _match(self) -> Match:
         table = self._table.get("match", {})
         if not isinstance(table, dict):
-            self._fail(f"match = {table!r} must be a table, as {{ user = 'bob' }}", "match")
+            self._fault(f"match = {table!r} must be a table, as {{ user = 'bob' }}", "match")
+            return Match()
         self._known(table, MATCH_KEYS, ("match",))
         names = {key: self._names(table, key) for key in NAME_KEYS}
+        for host in names["rhost"] or ():
+            self._host(host)
         remote = table.get("remote")
         if not (remote is None or isinstance(remote, bool)):
-            self._fail(f"remote = {remote!r} must be true or false", "match", "remote")
+            self._fault(f"remote = {remote!r} must be true or false", "match", "remote")
+            remote = None
         return Match(**names, remote=remote)
+
+    def _host(self, host: str) -> None:
+        """Refuse a network that is none; whatever has no slash may be a name."""
+        if "/" not in host:
+            return
+        try:
+            ip_network(host)
+        except ValueError as error:
+            self._fault(f"rhost = {host!r} is no network: {error}", "match", "rhost")
 
     def _names(self, table: Mapping[str, object], key: str) -> frozenset[str] | None:
         if key not in table:
@@ -115,23 +203,23 @@ class _RuleParser:
         value = table[key]
         names = value if isinstance(value, list) else [value]
         if not names:
-            self._fail(f"{key} = [] matches nobody: name one or leave the word out", "match", key)
+            self._fault(f"{key} = [] matches nobody: name one or leave the word out", "match", key)
         for name in names:
             if not isinstance(name, str) or not name:
-                self._fail(
+                self._fault(
                     f"{key} = {name!r} must be a name in quotes or a list of names", "match", key
                 )
-        return frozenset(names)
+        return frozenset(name for name in names if isinstance(name, str))
 
     def _settings(self) -> Settings:
         said = [key for key in SETTING_KEYS if key in self._table]
         if not said:
-            self._fail(f"the rule says nothing: add {_choice(SETTING_KEYS)}")
+            self._fault(f"the rule says nothing: add {_choice(SETTING_KEYS)}")
         preset = self._preset()
         base = PRESETS[preset] if preset else DEFAULT
         view = self._word("view", View, base.view)
         usual = Proc.HOST if view is View.ALL else Proc.PRIVATE
-        settings = Settings(
+        return Settings(
             scope=self._word("scope", Scope, base.scope),
             view=view,
             group=self._word("group", Group, base.group),
@@ -140,8 +228,6 @@ class _RuleParser:
             enforcer=self._enforcer(),
             preset=preset,
         )
-        self._consistent(settings)
-        return settings
 
     def _preset(self) -> str | None:
         name = self._table.get("preset")
@@ -149,7 +235,8 @@ class _RuleParser:
             return None
         if not isinstance(name, str) or name not in PRESETS:
             hint = " ('yama-session run' does that)" if name == "browser" else ""
-            self._fail(f"preset = {name!r}{hint}: {_choice(PRESETS)}", "preset")
+            self._fault(f"preset = {name!r}{hint}: {_choice(PRESETS)}", "preset")
+            return None
         return name
 
     def _word(self, key: str, words: type[_WordT], usual: _WordT) -> _WordT:
@@ -165,30 +252,33 @@ class _RuleParser:
             f"{word.value} or {name!r}" if isinstance(word.value, int) else repr(name)
             for name, word in names.items()
         ]
-        return self._fail(f"{key} = {value!r}: choose {', '.join(allowed)}", key)
+        self._fault(f"{key} = {value!r}: choose {', '.join(allowed)}", key)
+        return usual
 
     def _flag(self, key: str, usual: bool) -> bool:
         value = self._table.get(key, usual)
         if not isinstance(value, bool):
-            self._fail(f"{key} = {value!r} must be true or false", key)
+            self._fault(f"{key} = {value!r} must be true or false", key)
+            return usual
         return value
 
     def _enforcer(self) -> str | None:
         value = self._table.get("enforcer")
         if value is not None and value not in ENFORCERS:
-            self._fail(f"enforcer = {value!r}: {_choice(ENFORCERS)}", "enforcer")
+            self._fault(f"enforcer = {value!r}: {_choice(ENFORCERS)}", "enforcer")
+            return None
         return None if value is None else str(value)
 
     def _consistent(self, settings: Settings) -> None:
         """Refuse words that contradict one another."""
         if settings.view is View.INFERIORS:
-            self._fail(
+            self._fault(
                 "view = 'inferiors' is for 'yama-session run': a login would see only its own"
                 " children; choose 'all', 'domain'",
                 "view",
             )
         if settings.view is View.ALL and settings.proc is not Proc.HOST:
-            self._fail(
+            self._fault(
                 f"proc = {settings.proc.value!r} contradicts view = 'all', which hides nothing:"
                 " leave proc out or choose 'host'",
                 "proc",
@@ -196,17 +286,17 @@ class _RuleParser:
         if settings.enforcer != "landlock":
             return
         if settings.group is not Group.SESSION:
-            self._fail(
+            self._fault(
                 f"enforcer = 'landlock' contradicts group = {settings.group.value!r}: a Landlock"
                 " domain cannot be joined; add group = 'session'",
                 "enforcer",
             )
         if settings.override:
-            self._fail(
+            self._fault(
                 "enforcer = 'landlock' contradicts override = true, which needs 'yama'", "enforcer"
             )
         if settings.view is View.DOMAIN and settings.proc is Proc.HOST:
-            self._fail(
+            self._fault(
                 "enforcer = 'landlock' contradicts proc = 'host': it hides names only in a"
                 " private /proc; choose 'private', 'ptraceable'",
                 "proc",

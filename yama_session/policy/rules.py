@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
+from types import MappingProxyType
 
-from yama_session.policy.words import DEFAULT, DEFAULT_ROOT, Settings
+from yama_session.policy.words import DEFAULT, DEFAULT_ROOT, LOGIN_KEYS, Settings
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Login:
         service: the PAM service.
         tty: the terminal as PAM names it, empty if there is none.
         rhost: the remote host, empty for a local login.
+        seat: the seat that the login sits at, empty for none.
     """
 
     user: str
@@ -28,6 +31,7 @@ class Login:
     service: str = ""
     tty: str = ""
     rhost: str = ""
+    seat: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,27 +42,57 @@ class Match:
     group: frozenset[str] | None = None
     service: frozenset[str] | None = None
     tty: frozenset[str] | None = None
+    seat: frozenset[str] | None = None
+    rhost: frozenset[str] | None = None
     remote: bool | None = None
 
     @property
     def by_login(self) -> bool:
         """Whether it depends on how one logs in, not only on who it is."""
-        return not (self.service is None and self.tty is None and self.remote is None)
-
-    def account(self, user: str, groups: Collection[str]) -> bool:
-        """Whether the account fits, however it logs in."""
-        return (self.user is None or user in self.user) and (
-            self.group is None or not self.group.isdisjoint(groups)
-        )
+        return any(getattr(self, key) is not None for key in LOGIN_KEYS)
 
     def login(self, login: Login) -> bool:
         """Whether the login fits."""
-        return (
-            self.account(login.user, login.groups)
-            and (self.service is None or login.service in self.service)
-            and (self.tty is None or login.tty in self.tty)
-            and (self.remote is None or self.remote is bool(login.rhost))
-        )
+        return not any(self.misfits(login))
+
+    def misfits(self, login: Login) -> Iterator[str]:
+        """Yield, for a person, each thing asked for that the login is not."""
+        if self.user is not None and login.user not in self.user:
+            yield f"the user is not {_names(self.user)}"
+        if self.group is not None and self.group.isdisjoint(login.groups):
+            yield f"{login.user} is not in {_names(self.group)}"
+        if self.service is not None and login.service not in self.service:
+            yield f"the service is not {_names(self.service)}"
+        if self.tty is not None and _terminal(login.tty) not in map(_terminal, self.tty):
+            yield f"the terminal is not {_names(self.tty)}"
+        if self.seat is not None and login.seat not in self.seat:
+            yield f"the seat is not {_names(self.seat)}"
+        if self.rhost is not None and not any(_is_from(login.rhost, host) for host in self.rhost):
+            yield f"the remote host is not {_names(self.rhost)}"
+        if self.remote is not None and self.remote is not bool(login.rhost):
+            yield f"the login is {'local' if self.remote else 'remote'}"
+
+
+def _names(names: Collection[str]) -> str:
+    return " or ".join(sorted(names))
+
+
+def _terminal(name: str) -> str:
+    """``/dev/tty1`` as ``tty1``: login programs write either."""
+    return name.removeprefix("/dev/")
+
+
+def _is_from(rhost: str, host: str) -> bool:
+    """Whether a remote host is ``host``: a name, an address or a network."""
+    if rhost.casefold() == host.casefold():
+        return True
+    try:
+        address = ip_address(rhost)
+        if isinstance(address, IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        return address in ip_network(host)
+    except ValueError:  # one of them is a name
+        return False
 
 
 @dataclass(frozen=True)
@@ -70,25 +104,43 @@ class Rule:
         settings: what they get.
         file: the file that it stands in.
         line: the line of its header, from 1.
+        origins: where each setting comes from, by its key: ``file:line``, a
+            preset or the default.
     """
 
     match: Match
     settings: Settings
     file: Path
     line: int
+    origins: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({}), compare=False, repr=False
+    )
+
+    @property
+    def place(self) -> str:
+        """``file:line``."""
+        return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a login gets, and the rule that says so (``None``: the built-in default)."""
+    """What a login gets, and the rule that says so (``None``: the built-in default).
+
+    Args:
+        settings: what it gets.
+        rule: the rule that won.
+        base: where that is a rule by login: the one whose settings it raised;
+            else the same.
+    """
 
     settings: Settings
     rule: Rule | None
+    base: Rule | None
 
     @property
     def source(self) -> str:
         """``file:line`` of the rule, or ``built-in default``."""
-        return f"{self.rule.file}:{self.rule.line}" if self.rule else "built-in default"
+        return self.rule.place if self.rule else "built-in default"
 
 
 @dataclass(frozen=True)
@@ -105,19 +157,25 @@ class Policy:
     def resolve(self, login: Login) -> Decision:
         """Return what a login gets.
 
-        A rule by service, terminal or remote host only ever makes a session
-        stricter than what the account gets otherwise: ``systemd-user``, which
-        opens first, knows neither terminal nor host, and every program that
-        the user runs there would go round a looser or different answer.
+        A rule by login (service, terminal, seat, remote host) only ever makes
+        a session stricter than what the account gets otherwise:
+        ``systemd-user``, which opens first, knows neither terminal nor host,
+        and every program that the user runs there would go round a looser or
+        different answer.
         """
         base = self._first(login, by_login=False)
         first = self._first(login, by_login=True)
         if first.rule is None or not first.rule.match.by_login:
             return base
-        return Decision(first.settings.stricter(base.settings), first.rule)
+        return raised(first.rule, base)
 
     def _first(self, login: Login, *, by_login: bool) -> Decision:
         for rule in self.rules:
             if (by_login or not rule.match.by_login) and rule.match.login(login):
-                return Decision(rule.settings, rule)
-        return Decision(DEFAULT_ROOT if login.uid == 0 else DEFAULT, None)
+                return Decision(rule.settings, rule, rule)
+        return Decision(DEFAULT_ROOT if login.uid == 0 else DEFAULT, None, None)
+
+
+def raised(rule: Rule, base: Decision) -> Decision:
+    """Return what a rule by login makes of the account's decision."""
+    return Decision(rule.settings.stricter(base.settings), rule, base.rule)

@@ -10,14 +10,20 @@ from yama_session.levels import Group, Proc, Scope, View
 #: The enforcers that a rule may name.
 ENFORCERS = ("yama", "landlock")
 
-#: The keys of a rule that say what a session gets.
-SETTING_KEYS = ("preset", "scope", "view", "group", "proc", "override", "enforcer")
+#: What a session gets, each a field of ``Settings``.
+SETTINGS = ("scope", "view", "group", "proc", "override", "enforcer")
+
+#: The keys of a rule that say it.
+SETTING_KEYS = ("preset", *SETTINGS)
 
 #: The keys of ``match`` whose value is one name or a list of names.
-NAME_KEYS = ("user", "group", "service", "tty")
+NAME_KEYS = ("user", "group", "service", "tty", "seat", "rhost")
 
 #: All keys of ``match``; ``remote`` is true for a login from another host.
 MATCH_KEYS = (*NAME_KEYS, "remote")
+
+#: Those that ask how one logs in, not only who it is.
+LOGIN_KEYS = ("service", "tty", "seat", "rhost", "remote")
 
 
 @dataclass(frozen=True)
