@@ -1,6 +1,7 @@
 """What the administrator's policy files say; knows neither the kernel nor the bus."""
 
 from yama_session.policy.exempt import Exempt, exempt
+from yama_session.policy.explain import Explanation, Verdict, explain
 from yama_session.policy.load import (
     POLICY_DIR,
     Reading,
@@ -10,6 +11,7 @@ from yama_session.policy.load import (
     read_files,
     understand,
 )
+from yama_session.policy.outcomes import Floor, floor, outcomes, reachable
 from yama_session.policy.parse import check, parse
 from yama_session.policy.rules import Decision, Login, Match, Policy, Rule
 from yama_session.policy.words import DEFAULT, DEFAULT_ROOT, PRESETS, SETTINGS, Settings
@@ -22,6 +24,8 @@ __all__ = [
     "SETTINGS",
     "Decision",
     "Exempt",
+    "Explanation",
+    "Floor",
     "Login",
     "Match",
     "Policy",
@@ -29,10 +33,15 @@ __all__ = [
     "Rule",
     "Settings",
     "Source",
+    "Verdict",
     "check",
     "exempt",
+    "explain",
+    "floor",
     "load",
+    "outcomes",
     "parse",
+    "reachable",
     "read",
     "read_files",
     "understand",

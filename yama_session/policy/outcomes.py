@@ -1,0 +1,78 @@
+"""What a policy can give to anybody: for judging it before somebody logs in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from yama_session.levels import Scope, View
+from yama_session.policy.rules import Decision, Match, Policy, Rule, raised
+from yama_session.policy.words import DEFAULT
+
+_ROOT = frozenset({"root"})
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The strictest levels that any user can get: never too loose for one who is not known.
+
+    Args:
+        scope: the highest scope.
+        view: the highest view.
+    """
+
+    scope: Scope
+    view: View
+
+
+def floor(policy: Policy) -> Floor:
+    """Return the strictest levels over all that the policy can give to users.
+
+    The PAM module's fallback confines with them, since with the service dead
+    nobody reads the policy. What only root gets does not count: the fallback
+    leaves root alone.
+    """
+    settings = [
+        decision.settings
+        for decision in outcomes(policy)
+        if not any(rule and rule.match.user == _ROOT for rule in (decision.rule, decision.base))
+    ]
+    return Floor(max(item.scope for item in settings), max(item.view for item in settings))
+
+
+def outcomes(policy: Policy) -> Iterator[Decision]:
+    """Yield each decision that some account but uid 0 without a rule may get.
+
+    Groups overlap as they like, so this may be more than there are accounts
+    for; it is never less.
+    """
+    rules = list(reachable(policy))
+    default = [] if rules and rules[-1].match == Match() else [Decision(DEFAULT, None, None)]
+    for index, rule in enumerate(rules):
+        if not rule.match.by_login:
+            yield Decision(rule.settings, rule, rule)
+            continue
+        for base in rules[index + 1 :]:
+            if not base.match.by_login and _may_share_a_user(rule.match, base.match):
+                yield raised(rule, Decision(base.settings, base, base))
+        for base_decision in default:
+            yield raised(rule, base_decision)
+    yield from default
+
+
+def reachable(policy: Policy) -> Iterator[Rule]:
+    """Yield the rules that an earlier one does not hide for certain."""
+    settled: set[str] = set()
+    for rule in policy.rules:
+        match = rule.match
+        if match.user is not None and match.user <= settled:
+            continue
+        yield rule
+        if match == Match():
+            return
+        if match.user is not None and match == Match(user=match.user):
+            settled |= match.user
+
+
+def _may_share_a_user(one: Match, other: Match) -> bool:
+    return one.user is None or other.user is None or not one.user.isdisjoint(other.user)
