@@ -19,6 +19,7 @@ from dbus_next.message import Message
 from service_bench import LIMIT, POLICY, PYTHON, ROOT, ServiceBench, service_bench, wait_for
 
 from yama_session.native import OwnedFd
+from yama_session.scope import supported
 from yama_session.service import limits
 from yama_session.service.bus import Reply, Service
 from yama_session.service.caller import Caller
@@ -323,8 +324,8 @@ def test_broken_policy_on_reload_keeps_the_running_one(service: ServiceBench) ->
     done = service.ask("Reload")
     assert f"{service.policy}/policy.toml:2: preset = 'destkop'" in done.stderr
     status = json.loads(service.ask("Status").stdout)["data"][0]
-    assert status["policy"]["data"] == "loaded"
-    assert ":2: preset = 'destkop'" in status["policy_error"]["data"]
+    assert status["policy"]["data"] == "last-good"
+    assert ":2: preset = 'destkop'" in status["policy_errors"]["data"][0]
     with service.login() as reply:
         assert reply["body"][2] == "landlock"
     service.set_policy("[[rule]]\npreset = 'open'\n")
@@ -343,14 +344,138 @@ def test_broken_policy_at_start_is_told_to_every_login(bench: ServiceBench) -> N
     assert status["policy"]["data"] == "unavailable"
 
 
-def test_policy_that_the_kernel_cannot_honour_is_an_error(bench: ServiceBench) -> None:
-    bench.set_policy("[[rule]]\npreset = 'desktop'\nenforcer = 'yama'\n")
+def status(bench: ServiceBench, uid: int = 0) -> dict[str, Any]:
+    done = bench.ask("Status", uid=uid)
+    assert done.returncode == 0, done.stderr
+    return {key: value["data"] for key, value in json.loads(done.stdout)["data"][0].items()}
+
+
+def floor_levels(bench: ServiceBench) -> list[int]:
+    file = bench.run / "floor"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    head, scope, view, end = file.read_text().splitlines()
+    assert (head, end) == ("yama-session floor 1", "end")
+    return [int(scope.removeprefix("scope ")), int(view.removeprefix("view "))]
+
+
+YAMA = '[[rule]]\nmatch.user = "alice"\npreset = "desktop"\nenforcer = "yama"\n'
+
+
+@pytest.fixture
+def no_yama() -> None:
+    assert not supported(), "a kernel with scope domains honours what these tests ask in vain"
+
+
+@pytest.mark.usefixtures("no_yama")
+def test_policy_that_the_kernel_cannot_honour_is_told_before_a_login(bench: ServiceBench) -> None:
+    bench.set_policy("\n" + YAMA + POLICY)
     bench.start()
+    (told,) = status(bench)["unsupported"]
+    assert told.startswith(f"{bench.policy}/policy.toml:2: this kernel cannot do it: ")
+    assert f"policy: {told}" in bench.log.read_text()
     with bench.login() as reply:
         assert reply["error"] == ERROR + "EnforcerUnavailable"
         assert "yama" in reply["body"][0]
-    status = json.loads(bench.ask("Status").stdout)["data"][0]
-    assert "policy.toml:1: " in status["unsupported"]["data"][0]
+    with bench.login("eve", 1002) as reply:
+        assert reply["error"] is None
+    # The one in force is no better: the new one takes its place, and that is told.
+    bench.set_policy(YAMA + POLICY)
+    done = bench.ask("Reload")
+    assert "policy.toml:1: this kernel cannot do it" in done.stderr
+    assert done.returncode == 1
+    assert "policy.toml:1" in status(bench)["unsupported"][0]
+
+
+@pytest.mark.usefixtures("no_yama")
+def test_policy_that_the_kernel_cannot_honour_replaces_none_that_it_can(
+    service: ServiceBench,
+) -> None:
+    service.set_policy(YAMA + POLICY)
+    done = service.ask("Reload")
+    assert done.returncode == 1
+    assert "the last good policy stays in force" in done.stderr
+    found = status(service)
+    assert (found["policy"], found["unsupported"]) == ("last-good", [])
+    assert "policy.toml:1: this kernel cannot do it" in found["policy_errors"][0]
+    with service.login() as reply:
+        assert reply["body"][2] == "landlock"
+
+
+def test_every_mistake_is_in_the_journal_and_in_the_status(service: ServiceBench) -> None:
+    service.set_policy("[[rule]]\nscope = 9\n[[rule]]\nview = 7\n")
+    done = service.ask("Reload")
+    assert done.returncode == 1
+    assert "policy.toml:2: scope = 9" in done.stderr
+    assert "(and 1 more: see 'yama-session policy check')" in done.stderr
+    errors = status(service, uid=65534)["policy_errors"]
+    assert [error.partition(" = ")[0].rpartition(":")[2] for error in errors] == [" scope", " view"]
+    log = service.log.read_text()
+    assert all(f"policy: {error}\n" in log for error in errors)
+
+
+def test_last_good_policy_stays_over_a_restart(bench: ServiceBench) -> None:
+    bench.set_policy("\n[[rule]]\npreset = 'open'\nmatch.user = 'eve'\n" + POLICY)
+    bench.start()
+    file = bench.run / "policy"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    bench.set_policy("[[rule]]\npreset = 'open'\nscope = 9\n")
+    bench.kill()
+    bench.start()
+    found = status(bench)
+    assert found["policy"] == "last-good"
+    assert ":3: scope = 9" in found["policy_errors"][0]
+    assert "the last good policy stays in force" in bench.log.read_text()
+    with bench.login() as alice, bench.login("eve", 1002) as eve:
+        assert (alice["body"][2], eve["body"][2]) == ("landlock", "")
+        sources = {s["user"]: s["source"] for s in bench.sessions()}
+    assert sources["eve"] == f"{bench.policy}/policy.toml:2"
+    assert (bench.run / "exempt").exists()
+    bench.set_policy(POLICY)
+    assert bench.ask("Reload").returncode == 0
+    assert status(bench)["policy"] == "loaded"
+    with bench.login("eve", 1002) as eve:
+        assert eve["body"][2] == "landlock"
+
+
+def test_policy_that_cannot_be_kept_leaves_none_that_is_older(service: ServiceBench) -> None:
+    (service.run / ".policy.new").mkdir()  # the file that is to be renamed
+    assert (service.run / "policy").exists()
+    service.set_policy("[[rule]]\nscope = 3\ngroup = 'session'\nenforcer = 'landlock'\n")
+    assert service.ask("Reload").returncode == 0
+    assert not (service.run / "policy").exists()
+    service.set_policy("[[rule]]\nscope = 9\n")
+    service.kill()
+    service.start()
+    assert status(service)["policy"] == "unavailable"
+    with service.login() as reply:
+        assert reply["error"] == ERROR + "PolicyUnavailable"
+    assert floor_levels(service) == [3, 1]
+
+
+def test_floor_is_left_for_the_fallback(service: ServiceBench) -> None:
+    assert floor_levels(service) == [1, 1]
+    service.set_policy(
+        POLICY.replace(
+            "[[rule]]",
+            "[[rule]]\nmatch.user = 'eve'\nscope = 2\n"
+            "group = 'session'\nenforcer = 'landlock'\n[[rule]]",
+            1,
+        )
+    )
+    assert service.ask("Reload").returncode == 0
+    assert floor_levels(service) == [2, 1]
+    assert status(service)["fallback"] == "at least scope=capability view=domain"
+    # A broken file changes nothing of it.
+    service.set_policy("[[rule]]\nscope = 9\n")
+    assert service.ask("Reload").returncode == 1
+    assert floor_levels(service) == [2, 1]
+
+
+def test_policy_in_force_is_shown_to_root_only(service: ServiceBench) -> None:
+    service.set_policy("# edited\n")
+    done = service.ask("GetPolicy")
+    assert json.loads(done.stdout)["data"] == [[[f"{service.policy}/policy.toml", POLICY]]]
+    assert service.ask("GetPolicy", uid=65534).returncode != 0
 
 
 def test_exempt_accounts_are_left_for_the_fallback(bench: ServiceBench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -19,7 +20,7 @@ from yama_session.service.handler import Handler
 from yama_session.service.manager import Manager
 from yama_session.service.notify import Notifier, stored_fds
 from yama_session.service.records import Records
-from yama_session.service.refusal import PolicyUnavailable
+from yama_session.service.refusal import Refusal
 from yama_session.service.state import PolicyState
 
 _log = logging.getLogger("yama_session.service")
@@ -29,12 +30,11 @@ async def _serve(policy_dir: Path, run_dir: Path, stored: dict[str, OwnedFd]) ->
     """Answer until the bus goes or a signal comes."""
     notifier = Notifier(os.environ.get("NOTIFY_SOCKET", ""))
     records = Records(run_dir / "sessions")
-    policy = PolicyState(policy_dir, run_dir / "exempt", Accounts())
-    try:
-        await policy.reload()
-    except PolicyUnavailable as error:
-        # Answer all the same: logins then go by their fallback, and `status` says why.
-        _log.error("no policy: %s", error)
+    policy = PolicyState(policy_dir, run_dir, Accounts())
+    # What is wrong is in the journal. Answer all the same: by the last good
+    # policy, or logins go by their fallback; `status` says why.
+    with contextlib.suppress(Refusal):
+        await policy.start()
     manager = Manager(policy, records, notifier)
     manager.recover(stored)
     service = Service(Handler(manager, policy))

@@ -63,6 +63,15 @@ def reload() -> None:
     _call("Reload")
 
 
+def policy_sources() -> list[tuple[str, str]]:
+    """Return file and text of each part of the policy in force; for root only.
+
+    Raises:
+        ServiceError: as for :func:`status`; or there is no policy.
+    """
+    return [(file, text) for file, text in _call("GetPolicy")[0]]
+
+
 def _call(member: str) -> list[Any]:
     body, fds = _exchange(member)
     for fd in fds:

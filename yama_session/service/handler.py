@@ -20,6 +20,7 @@ from yama_session.service.limits import Bucket
 from yama_session.service.manager import Manager, Opened
 from yama_session.service.records import Session
 from yama_session.service.refusal import EnforcerUnavailable, InvalidArgument
+from yama_session.service.seat import seat
 from yama_session.service.state import PolicyState
 
 #: No string of a request is longer.
@@ -61,6 +62,10 @@ class Handler:
                 caller.require_root()
                 await self._policy.reload()
                 return Reply()
+            case "GetPolicy":
+                caller.require_root()
+                sources = self._policy.sources
+                return Reply([[[str(source.file), source.text] for source in sources]])
             case _:
                 return self._detached_procfs(caller)
 
@@ -82,7 +87,7 @@ class Handler:
             raise InvalidArgument(f"flags = {flags:#x}: none is defined, send 0")
         pidfd = fds[index]
         pid = await check_leader(caller, pidfd.fileno())
-        login = Login(user, uid, (), service, tty, rhost)
+        login = Login(user, uid, (), service, tty, rhost, seat(pid, tty))
         return _opened(await self._manager.open(login, pid, pidfd))
 
     def _visible(self, caller: Caller) -> list[Session]:
@@ -118,11 +123,14 @@ class Handler:
             "kernel_abi": int(supported()),
             "enforcer": enforcer,
             "enforcers": {item.name: str(item.available()) for item in ENFORCERS},
-            "policy": "loaded" if self._policy.loaded else "unavailable",
-            "policy_error": self._policy.error,
+            "policy": self._policy.state,
+            "policy_errors": list(self._policy.errors),
             "unsupported": list(self._policy.unsupported),
             "sessions": len(self._visible(caller)),
         }
+        floor = self._policy.floor
+        if floor is not None:
+            status["fallback"] = f"at least scope={floor.scope.word} view={floor.view.word}"
         if caller.uid == 0:
             users = self._manager.users
             status["user_domains"] = len(users)

@@ -59,6 +59,7 @@ METHODS = {
         Method("ListSessions", (), (("sessions", "aa{sv}"),)),
         Method("Status", (), (("status", "a{sv}"),)),
         Method("Reload"),
+        Method("GetPolicy", (), (("sources", "a(ss)"),)),
         Method("GetDetachedProcfs", (), (("mount", "h"),)),
     )
 }

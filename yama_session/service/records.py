@@ -107,8 +107,13 @@ def _session(document: object, name: str) -> Session:
     return Session(**document)
 
 
-def write_atomically(file: Path, text: str) -> None:
-    """Replace a file (mode 0600) so that a reader finds the old or the new one, whole.
+def write_atomically(file: Path, text: str, mode: int = 0o600) -> None:
+    """Replace a file so that a reader finds the old or the new one, whole.
+
+    Args:
+        file: in a directory that nobody else writes to.
+        text: its new text.
+        mode: its permissions, whatever the umask.
 
     Raises:
         OSError: it cannot be written; the old one is still there.
@@ -116,5 +121,6 @@ def write_atomically(file: Path, text: str) -> None:
     temporary = file.with_name(f".{file.name}.new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     with os.fdopen(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as stream:
+        os.fchmod(stream.fileno(), mode)
         stream.write(text)
     temporary.replace(file)

@@ -1,59 +1,110 @@
-"""The policy in force, and the list of the exempt that goes with it."""
+"""The policy in force, and what is left of it for the time when the service is down."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from yama_session.errors import AccountError, PolicyError
-from yama_session.policy import DEFAULT, Decision, Login, Match, Policy, exempt, load
+from yama_session.policy import Decision, Floor, Login, Policy, Reading, Source, floor, read
 from yama_session.service.accounts import Accounts
-from yama_session.service.confinement import choose
-from yama_session.service.records import write_atomically
+from yama_session.service.fallback import write_exempt, write_floor
+from yama_session.service.lastgood import LastGood
 from yama_session.service.refusal import EnforcerUnavailable, NoSuchUser, PolicyUnavailable
+from yama_session.service.support import unsupported
 
 _log = logging.getLogger(__name__)
 
 
 class PolicyState:
-    """Holds the policy; a broken file never replaces one that was good.
+    """Holds the policy; a file with an error never replaces one that was good.
 
     Args:
         directory: where the policy files are.
-        exempt_file: where the PAM module's fallback reads who is exempt.
+        run_dir: where the policy in force is kept, and what the PAM module's
+            fallback reads.
         accounts: for names.
     """
 
-    def __init__(self, directory: Path, exempt_file: Path, accounts: Accounts) -> None:
+    def __init__(self, directory: Path, run_dir: Path, accounts: Accounts) -> None:
         self._directory = directory
-        self._exempt_file = exempt_file
+        self._exempt_file = run_dir / "exempt"
+        self._floor_file = run_dir / "floor"
+        self._last_good = LastGood(run_dir / "policy")
         self._accounts = accounts
-        self._policy: Policy | None = None
-        self.error = ""
+        self._in_force: Reading | None = None
+        self._reloading = asyncio.Lock()
+        #: What is wrong with the files, so that they are not in force.
+        self.errors: tuple[str, ...] = ()
+        #: What the policy in force asks of the kernel in vain.
         self.unsupported: tuple[str, ...] = ()
 
     @property
-    def loaded(self) -> bool:
-        """Whether there is a policy to decide by."""
-        return self._policy is not None
+    def state(self) -> str:
+        """``loaded``, ``last-good`` (not what the files say) or ``unavailable``."""
+        if self._in_force is None:
+            return "unavailable"
+        return "last-good" if self.errors else "loaded"
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The texts of the policy in force.
+
+        Raises:
+            PolicyUnavailable: there is none.
+        """
+        return self._require().sources
+
+    @property
+    def floor(self) -> Floor | None:
+        """What the fallback confines with; ``None`` if there is no policy."""
+        return floor(self._in_force.policy) if self._in_force else None
+
+    async def start(self) -> None:
+        """Put in force what the files say, or else what was in force before a restart.
+
+        Raises:
+            PolicyUnavailable: as for :meth:`reload`.
+            EnforcerUnavailable: as for :meth:`reload`.
+        """
+        self._in_force = self._last_good.load()
+        if self._in_force is not None:
+            self.unsupported = _texts(unsupported(self._in_force.policy))
+        try:
+            await self.reload()
+        except PolicyUnavailable:
+            if self._in_force is not None:
+                await self._leave(self._in_force.policy)
+            raise
 
     async def reload(self) -> None:
         """Read the policy again.
 
+        A policy that asks for what this kernel cannot do is an error like any
+        other, unless the one in force is no better: that is put in force, and
+        the logins that it cannot serve go by the PAM module's fallback.
+
         Raises:
-            PolicyUnavailable: it is broken; the one in force stays.
+            PolicyUnavailable: it is wrong; the one in force stays.
+            EnforcerUnavailable: it is in force, but not all of it can be.
         """
-        try:
-            policy = load(self._directory)
-        except PolicyError as error:
-            self.error = str(error)
-            raise PolicyUnavailable(self.error) from None
-        self._policy, self.error = policy, ""
-        self._accounts.forget()
-        self.unsupported = tuple(_unsupported(policy))
-        for problem in self.unsupported:
-            _log.error("the policy asks for what this kernel cannot do: %s", problem)
-        await self._write_exempt(policy)
+        async with self._reloading:
+            reading = read(self._directory)
+            lacking = () if reading.errors else unsupported(reading.policy)
+            kept = self._in_force is not None and not self.unsupported
+            if reading.errors or (lacking and kept):
+                self.errors = _texts(reading.errors or lacking)
+                raise PolicyUnavailable(self._tell(self.errors, in_force=False))
+            self._in_force, self.errors, self.unsupported = reading, (), _texts(lacking)
+            self._accounts.forget()
+            self._last_good.store(reading.sources)
+            await self._leave(reading.policy)
+            if lacking:
+                raise EnforcerUnavailable(self._tell(self.unsupported, in_force=True))
+            _log.info("policy in force: %d rules", len(reading.policy.rules))
 
     async def decide(self, login: Login) -> Decision:
         """Return what a login gets; its groups are looked up only if a rule asks for one.
@@ -63,44 +114,45 @@ class PolicyState:
                 does not answer.
             NoSuchUser: the account does not exist.
         """
-        if self._policy is None:
-            raise PolicyUnavailable(self.error or "no policy has been read")
-        if self._policy.needs_groups:
+        policy = self._require().policy
+        if policy.needs_groups:
             try:
                 groups = await self._accounts.groups(login.user)
             except AccountError as error:
                 if isinstance(error.__context__, KeyError):
                     raise NoSuchUser(str(error)) from None
                 raise PolicyUnavailable(str(error)) from None
-            login = Login(login.user, login.uid, groups, login.service, login.tty, login.rhost)
-        return self._policy.resolve(login)
+            login = replace(login, groups=groups)
+        return policy.resolve(login)
 
-    async def _write_exempt(self, policy: Policy) -> None:
-        names = exempt(policy)
-        lines = ["yama-session exempt 1"]
-        for word, found, number in (
-            ("uid", names.users, self._accounts.uid),
-            ("gid", names.groups, self._accounts.gid),
-        ):
-            for name in found:
-                try:
-                    lines.append(f"{word} {await number(name)}")
-                except AccountError as error:
-                    _log.warning("not exempt while the service is down: %s", error)
-        try:
-            write_atomically(self._exempt_file, "\n".join([*lines, "end", ""]))
-        except OSError as error:
-            _log.error("cannot write %s: %s", self._exempt_file, error)
+    def _require(self) -> Reading:
+        if self._in_force is None:
+            raise PolicyUnavailable(summary(self.errors) or "no policy has been read")
+        return self._in_force
+
+    async def _leave(self, policy: Policy) -> None:
+        write_floor(self._floor_file, floor(policy))
+        await write_exempt(self._exempt_file, policy, self._accounts)
+
+    def _tell(self, errors: Sequence[str], *, in_force: bool) -> str:
+        """Write all of it to the journal, and return the short of it."""
+        for error in errors:
+            _log.error("policy: %s", error)
+        if in_force:
+            end = "it is in force all the same, and logins that need this go by the fallback"
+        elif self._in_force is not None:
+            end = "the last good policy stays in force"
+        else:
+            end = "there is no policy, and users log in by the fallback"
+        _log.error("policy: %s", end)
+        return f"{summary(errors)}; {end}"
 
 
-def _unsupported(policy: Policy) -> list[str]:
-    answers = [(f"{rule.file}:{rule.line}", rule.settings) for rule in policy.rules]
-    if not any(rule.match == Match() for rule in policy.rules):
-        answers.append(("built-in default", DEFAULT))
-    found = []
-    for where, settings in answers:
-        try:
-            choose(settings)
-        except EnforcerUnavailable as error:
-            found.append(f"{where}: {error}")
-    return found
+def summary(errors: Sequence[str]) -> str:
+    """Return the first error, and how many more there are."""
+    more = f" (and {len(errors) - 1} more: see 'yama-session policy check')"
+    return "".join(errors[:1]) + (more if len(errors) > 1 else "")
+
+
+def _texts(errors: Sequence[PolicyError]) -> tuple[str, ...]:
+    return tuple(str(error) for error in errors)

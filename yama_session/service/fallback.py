@@ -1,0 +1,59 @@
+"""What the service leaves for the PAM module's fallback: with it dead nobody reads the policy.
+
+Each file is small, has its version in the first line and ``end`` in the last,
+and is read by a few lines of C (``pam/exempt.c``, ``pam/floor.c``).
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from yama_session.errors import AccountError
+from yama_session.policy import Floor, Policy, exempt
+from yama_session.service.accounts import Accounts
+from yama_session.service.records import write_atomically
+
+_log = logging.getLogger(__name__)
+
+
+def write_floor(file: Path, floor: Floor) -> None:
+    """Write the levels that no login may go below.
+
+    If that fails the file before stays: the module takes its own levels where
+    they are stricter.
+    """
+    text = f"yama-session floor 1\nscope {floor.scope.value}\nview {floor.view.value}\nend\n"
+    try:
+        write_atomically(file, text, mode=0o644)
+    except OSError as error:
+        _log.error("cannot write %s: %s", file, error)
+
+
+async def write_exempt(file: Path, policy: Policy, accounts: Accounts) -> None:
+    """Write who is unconfined however they log in, by number.
+
+    The list before is removed first, since it may name somebody who is
+    confined by now: with none only root is exempt.
+    """
+    try:
+        file.unlink(missing_ok=True)
+        text = await _exempt_text(policy, accounts)
+        write_atomically(file, text)
+    except OSError as error:
+        _log.error("cannot write %s: %s", file, error)
+
+
+async def _exempt_text(policy: Policy, accounts: Accounts) -> str:
+    names = exempt(policy)
+    lines = ["yama-session exempt 1"]
+    for word, found, number in (
+        ("uid", names.users, accounts.uid),
+        ("gid", names.groups, accounts.gid),
+    ):
+        for name in found:
+            try:
+                lines.append(f"{word} {await number(name)}")
+            except AccountError as error:
+                _log.warning("not exempt while the service is down: %s", error)
+    return "\n".join([*lines, "end", ""])
