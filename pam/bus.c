@@ -27,6 +27,7 @@
 #define SERVICE_NAME	"org.yama.Session1"
 #define SERVICE_PATH	"/org/yama/Session1"
 #define SERVICE_IFACE	"org.yama.Session1.Manager"
+#define ERROR_FULL	"org.yama.Session1.Error.TooManySessions"
 
 /* From connect to reply; with the fallback a login loses less than 1 s */
 #define LIMIT_USEC	800000
@@ -254,7 +255,8 @@ static int because(char *why, const char *what, int r)
  * The connection is kept until the reply is here: the service compares the
  * leader with the process that it is connected to.
  *
- * Return: 0 or a negative errno, whatever was wrong with bus or service.
+ * Return: 0; -EUSERS: there may be no more sessions; or another negative errno,
+ * whatever was wrong with bus or service.
  */
 int bus_open_session(const struct login *login, struct plan *ret, char *why)
 {
@@ -283,7 +285,8 @@ int bus_open_session(const struct login *login, struct plan *ret, char *why)
 	if (error) {
 		snprintf(why, WHY_MAX, "%s: %s", error->name,
 			 error->message ? error->message : "");
-		return -EREMOTEIO;
+		return strcmp(error->name, ERROR_FULL) == 0 ? -EUSERS :
+							      -EREMOTEIO;
 	}
 	r = read_reply(answer.reply, &plan);
 	if (r < 0)

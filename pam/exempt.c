@@ -11,11 +11,8 @@
  * The last line tells a whole list from one that was cut short.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "cleanup.h"
 #include "module.h"
 
 #define EXEMPT_PATH	"/run/yama-session/exempt"
@@ -93,52 +90,22 @@ int exempt_match(const char *text, size_t len, uid_t uid,
 	return 0;
 }
 
-/* Only what root alone could have written; the path is below root's /run */
-static int open_trusted(void)
-{
-	__cleanup(close_fd) int fd = -1;
-	struct stat st;
-
-	fd = open(EXEMPT_PATH,
-		  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & 077))
-		return -EPERM;
-	return steal_fd(&fd);
-}
-
 /**
  * exempt_read - the same for the list of this machine
  * @uid:      the account
  * @in_group: tells (1 or 0) whether the account is in a group
  * @data:     for @in_group
  *
- * Return: as exempt_match(); -ENOENT: there is no list; -EPERM: others than
- * root may read or write it; -EFBIG: too large to be one.
+ * Return: as exempt_match() and trusted_read(): others than root may neither
+ * read nor write it.
  */
 int exempt_read(uid_t uid, exempt_in_group_t in_group, void *data)
 {
-	__cleanup(close_fd) int fd = -1;
 	char text[EXEMPT_MAX];
-	size_t len = 0;
-	ssize_t n;
+	ssize_t len;
 
-	fd = open_trusted();
-	if (fd < 0)
-		return fd;
-	for (;;) {
-		n = read(fd, text + len, sizeof(text) - len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return exempt_match(text, len, uid, in_group, data);
-		len += (size_t)n;
-		if (len == sizeof(text))
-			return -EFBIG;
-	}
+	len = trusted_read(EXEMPT_PATH, 077, text, sizeof(text));
+	if (len < 0)
+		return (int)len;
+	return exempt_match(text, (size_t)len, uid, in_group, data);
 }

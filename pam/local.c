@@ -56,8 +56,31 @@ static bool is_confined(const struct args *args)
 	       (args->enforcer == YS_LANDLOCK && pid1_is_out_of_reach());
 }
 
+/*
+ * The policy may give this user more than the built-in levels: nobody knows,
+ * so what it gives to anybody is the least.
+ */
+static void raise_to_floor(const struct login *login, struct plan *plan)
+{
+	unsigned int scope, view;
+	int r;
+
+	r = floor_read(&scope, &view);
+	if (r < 0) {
+		pam_syslog(login->pamh, LOG_WARNING,
+			   "floor of the policy not usable (%s): scope=%u view=%u by the module itself",
+			   strerrordesc_np(-r), plan->scope, plan->view);
+		return;
+	}
+	if (scope > plan->scope)
+		plan->scope = scope;
+	if (view > plan->view)
+		plan->view = view;
+}
+
 /* An own domain for this login alone: nothing is known of the user's others */
-static int split_session(const struct args *args, struct plan *ret)
+static int split_session(const struct login *login, const struct args *args,
+			 struct plan *ret)
 {
 	__cleanup(plan_release) struct plan plan = plan_none;
 	bool yama = args->enforcer == YS_YAMA;
@@ -67,6 +90,9 @@ static int split_session(const struct args *args, struct plan *ret)
 	plan.scope = yama ? PR_PTRACE_SCOPE_RELATIONAL : PR_PTRACE_SCOPE_CLASSIC;
 	plan.view = PR_PTRACE_VIEW_DOMAIN;
 	plan.proc = yama ? PROC_PRIVATE : PROC_PTRACEABLE;
+	/* Landlock has these levels and no others */
+	if (yama)
+		raise_to_floor(login, &plan);
 	plan.token = yama ? ys_create(plan.scope, plan.view,
 				      PR_PTRACE_SCOPE_F_TOPLEVEL) :
 			    ys_landlock_create();
@@ -129,7 +155,7 @@ int local_plan(const struct login *login, const struct args *args,
 		ret->action = ACTION_OPEN;
 		return 0;
 	}
-	r = split_session(args, ret);
+	r = split_session(login, args, ret);
 	if (r < 0) {
 		pam_syslog(pamh, LOG_ERR,
 			   "service unavailable (%s): fallback strict: cannot confine %s by %s: %s",

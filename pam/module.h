@@ -114,6 +114,15 @@ int bus_open_session(const struct login *login, struct plan *ret, char *why);
 int local_plan(const struct login *login, const struct args *args,
 	       const char *why, struct plan *ret);
 
+/* trusted.c */
+ssize_t trusted_read(const char *path, mode_t forbidden, char *text,
+		     size_t size);
+
+/* floor.c */
+int floor_parse(const char *text, size_t len, unsigned int *ret_scope,
+		unsigned int *ret_view);
+int floor_read(unsigned int *ret_scope, unsigned int *ret_view);
+
 /* exempt.c */
 typedef int (*exempt_in_group_t)(gid_t gid, void *data);
 int exempt_match(const char *text, size_t len, uid_t uid,

@@ -6,6 +6,7 @@
  * failure is PAM_SYSTEM_ERR; a conversation aborts pkexec, so there is none;
  * atd calls with uid 1 and euid 0, so the effective uid counts.
  */
+#include <errno.h>
 #include <string.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -108,6 +109,12 @@ static int open_session(const struct login *login, const struct args *args)
 	int r;
 
 	r = bus_open_session(login, &plan, why);
+	if (r == -EUSERS) {
+		/* No failure: the fallback would be a way round limit and policy */
+		pam_syslog(login->pamh, LOG_ERR, "no login for %s: %s",
+			   login->user, why);
+		return refuse(login, &plan);
+	}
 	if (r < 0)
 		r = local_plan(login, args, why, &plan);
 	if (r < 0)

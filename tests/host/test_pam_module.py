@@ -193,6 +193,10 @@ def empty(call: Message) -> Message:
 
 
 def refusal(call: Message) -> Message:
+    return Message.new_error(call, "org.yama.Session1.Error.PolicyUnavailable", "broken")
+
+
+def enough(call: Message) -> Message:
     return Message.new_error(call, "org.yama.Session1.Error.TooManySessions", "enough")
 
 
@@ -222,6 +226,17 @@ def test_no_use_of_the_reply_is_the_fallback(
     words: str,
 ) -> None:
     login = log_in(where, Script(answer), args, user=user)
+    assert (login.open, login.words) == (code, words)
+
+
+@pytest.mark.parametrize("args", ["fallback=deny", CONFINES, "fallback=skip"])
+@pytest.mark.parametrize(
+    ("user", "code", "words"), [(USER, PAM_SYSTEM_ERR, ""), ("root", PAM_SUCCESS, "seen")]
+)
+def test_limit_of_sessions_is_no_way_into_the_fallback(
+    where: Bench, args: str, user: str, code: int, words: str
+) -> None:
+    login = log_in(where, Script(enough), args, user=user)
     assert (login.open, login.words) == (code, words)
 
 

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Reading what the service has left below /run, and nobody else */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "cleanup.h"
+#include "module.h"
+
+/* Only what root alone could have written; the path is below root's /run */
+static int open_trusted(const char *path, mode_t forbidden)
+{
+	__cleanup(close_fd) int fd = -1;
+	struct stat st;
+
+	fd = open(path,
+		  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & forbidden))
+		return -EPERM;
+	return steal_fd(&fd);
+}
+
+/**
+ * trusted_read - read a small file of root's
+ * @path:      the file
+ * @forbidden: permissions that it must not have
+ * @text:      room for what stands in it, not ended by a NUL
+ * @size:      that much; a file that fills it counts as too large
+ *
+ * Return: the length; -ENOENT: there is no such file; -EPERM: not a regular
+ * file of root's with these permissions; -EFBIG: too large.
+ */
+ssize_t trusted_read(const char *path, mode_t forbidden, char *text,
+		     size_t size)
+{
+	__cleanup(close_fd) int fd = -1;
+	size_t len = 0;
+	ssize_t n;
+
+	fd = open_trusted(path, forbidden);
+	if (fd < 0)
+		return fd;
+	while (len < size) {
+		n = read(fd, text + len, size - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return (ssize_t)len;
+		len += (size_t)n;
+	}
+	return -EFBIG;
+}
