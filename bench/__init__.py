@@ -1,0 +1,1 @@
+"""What the kernel series costs, in instructions, compared with the stock kernel."""

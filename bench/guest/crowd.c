@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Make a crowd of idle processes and run a program that sees a part of it.
+ *
+ *	crowd VIEW TOTAL VISIBLE PROGRAM...
+ *
+ *	crowd (root) -+- hidden, uid 1001, TOTAL - VISIBLE of them
+ *		      `- viewer, uid 1000 -+- visible, uid 1000, VISIBLE of them
+ *					   `- PROGRAM
+ *
+ * VIEW says what hides the first from the last: `none` (nothing does),
+ * `ptraceable` (the procfs instance), `pidns` (a pid namespace), `domain` or
+ * `domain:DEPTH` (nested domains; the hidden are in domains of their own).  The
+ * program finds one process of each kind in $VISIBLE and $HIDDEN.
+ */
+#define _GNU_SOURCE
+#include <sched.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mount.h>
+#include "domain.h"
+#include "measure.h"
+
+#define UID_VIEWER	1000
+#define UID_HIDDEN	1001
+
+/* An idle process waits for its end of file: it ends when the crowd does. */
+static int leash[2];
+static int ready[2];
+
+static void become(uid_t uid)
+{
+	if (setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
+		err(1, "setresuid");
+	/* as after an exec: the processes of one user may look at one another */
+	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0))
+		err(1, "PR_SET_DUMPABLE");
+}
+
+static void idle(uid_t uid, bool own_domain)
+{
+	char c = 0;
+
+	close(leash[1]);
+	if (own_domain)
+		enter_domain();
+	if (getuid() != uid)
+		become(uid);
+	if (write(ready[1], &c, 1) != 1)
+		err(1, "write");
+	if (read(leash[0], &c, 1))
+		errx(1, "the leash has been written to");
+	_exit(0);
+}
+
+/* returns the last one's pid, or 0 if @n is 0 */
+static pid_t spawn(int n, uid_t uid, bool own_domain)
+{
+	pid_t pid = 0;
+	char c;
+
+	for (int i = 0; i < n; i++) {
+		pid = fork();
+		if (pid < 0)
+			err(1, "fork");
+		if (!pid)
+			idle(uid, own_domain);
+		if (read(ready[0], &c, 1) != 1)
+			err(1, "read");
+	}
+	return pid;
+}
+
+static void export_pid(const char *name, pid_t pid)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", pid);
+	setenv(name, text, 1);
+}
+
+static void mount_proc(const char *options)
+{
+	if (unshare(CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("proc", "/proc", "proc", 0, options))
+		err(1, "mount /proc");
+}
+
+static void nest(const char *depth)
+{
+	for (int i = atoi(depth); i > 0; i--)
+		enter_domain();
+}
+
+static void limit_view(const char *view)
+{
+	if (!strcmp(view, "ptraceable"))
+		mount_proc("hidepid=ptraceable");
+	else if (!strcmp(view, "pidns"))
+		mount_proc(NULL);
+	else if (!strcmp(view, "domain"))
+		nest("1");
+	else if (!strncmp(view, "domain:", 7))
+		nest(view + 7);
+	else if (strcmp(view, "none"))
+		errx(2, "no such view: %s", view);
+}
+
+static void viewer(const char *view, int visible, char **argv)
+{
+	limit_view(view);
+	become(UID_VIEWER);
+	export_pid("VISIBLE", spawn(visible, UID_VIEWER, false));
+	run_program(argv);
+	_exit(0);
+}
+
+int main(int argc, char **argv)
+{
+	int hidden, visible, status;
+	const char *view;
+	pid_t pid;
+
+	if (argc < 5)
+		errx(2, "usage: crowd VIEW TOTAL VISIBLE PROGRAM...");
+	view = argv[1];
+	visible = atoi(argv[3]);
+	hidden = atoi(argv[2]) - visible;
+
+	/* The viewer's children are left to us. */
+	if (pipe(leash) || pipe(ready) || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+		err(1, "pipe");
+	export_pid("HIDDEN", spawn(hidden, UID_HIDDEN, !strncmp(view, "domain", 6)));
+
+	if (!strcmp(view, "pidns") && unshare(CLONE_NEWPID))
+		err(1, "unshare");
+	pid = fork();
+	if (pid < 0)
+		err(1, "fork");
+	if (!pid)
+		viewer(view, visible, argv + 4);
+	if (waitpid(pid, &status, 0) != pid || status)
+		errx(1, "viewer: status 0x%x", status);
+
+	close(leash[1]);
+	while (wait(NULL) > 0)
+		;
+	return 0;
+}

@@ -1,0 +1,173 @@
+"""Write the figures down as the tables of a page."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from bench.figures import Figures, Key
+from bench.limits import Verdict
+from bench.steps import CROWD, DEPTHS, DOMAINS, SESSION, TASKS
+
+# Fewer objects than this are lost among what the kernel makes for itself meanwhile.
+ENOUGH = 1000
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table; all but the first column are numbers."""
+    return [
+        f"| {' | '.join(head)} |",
+        f"| --- |{' ---: |' * (len(head) - 1)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+        "",
+    ]
+
+
+def count(number: float) -> str:
+    """Return a number of instructions or bytes for people."""
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.1f}"
+
+
+def page(title: str, stock: Figures, patched: Figures, verdicts: Sequence[Verdict]) -> str:
+    """Return the whole page.
+
+    Args:
+        title: which kernel this is.
+        stock: figures of the stock kernel.
+        patched: figures of the kernel with the series.
+        verdicts: the comparisons, grouped.
+    """
+    lines = [
+        f"# What the series costs: {title}",
+        "",
+        "Written by `make bench`; what the words mean stands in [README.md](README.md).",
+        "All figures are numbers of instructions, user space's and the kernel's together,",
+        "where nothing else is said: the median, and the spread between the quartiles.",
+        "",
+        *_comparisons(verdicts),
+        *_confined(stock, patched),
+        *_ps(stock, patched),
+        *_domains(patched),
+        *_tasks(stock, patched),
+        *_depths(patched),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def line(verdict: Verdict) -> list[str]:
+    """Return a comparison as the row of a table."""
+    return [
+        verdict.limit.title,
+        count(verdict.stock),
+        count(verdict.patched),
+        f"{verdict.ratio:.4f}",
+        f"{verdict.limit.factor:g}",
+        "kept" if verdict.kept else "**broken**",
+        f"{verdict.spread:.2%}",
+    ]
+
+
+def _comparisons(verdicts: Sequence[Verdict]) -> list[str]:
+    head = ("", "stock", "patched", "ratio", "at most", "limit", "spread")
+    lines: list[str] = []
+    for group, members in groupby(verdicts, lambda verdict: verdict.limit.group):
+        lines += [f"## {group}", "", *table(head, map(line, members))]
+    return lines
+
+
+def _confined(stock: Figures, patched: Figures) -> list[str]:
+    """What calls that look at nobody cost in a domain."""
+    rows = []
+    for what in ("fork+exit", "stat", "open+close", "kill"):
+        key = Key("calls user", what)
+        before, after = stock[key].median, patched[key].median
+        rows.append([what, count(before), count(after), f"{after / before:.4f}"])
+    head = ("", "stock", "in a domain", "ratio")
+    return ["## In a domain, looking at oneself", "", *table(head, rows)]
+
+
+def _ps(stock: Figures, patched: Figures) -> list[str]:
+    text = [
+        f"## `ps ax`: {CROWD:,} processes on the machine, {SESSION} in the session",
+        "",
+        "The stand-in reads what procps reads, with no start of a program and no output.",
+        "",
+    ]
+    rows = [
+        ("unconfined, stock", stock, "none"),
+        ("unconfined, patched", patched, "none"),
+        ("hidepid=ptraceable, stock", stock, "ptraceable"),
+        ("in a domain", patched, "domain"),
+        ("in a pid namespace, stock", stock, "pidns"),
+        ("in a pid namespace, patched", patched, "pidns"),
+    ]
+    cells = []
+    for title, figures, view in rows:
+        procps = figures.get(Key(f"procps {view}", "run"))
+        cells.append(
+            [
+                title,
+                f"{figures[Key(f'ps {view}', 'processes')].median:.0f}",
+                count(figures[Key(f"ps {view}", "ps")].median),
+                count(procps.median) if procps else "",
+            ]
+        )
+    return [*text, *table(("", "seen", "stand-in", "procps"), cells)]
+
+
+def _domains(patched: Figures) -> list[str]:
+    rows = [
+        [
+            f"{n:,}",
+            count(patched[Key(f"domains {n}", "create+close")].median),
+            count(patched[Key(f"domains {n}", "bytes")].median) if n >= ENOUGH else "",
+            count(patched[Key(f"domains {n} calls", "fork+exit")].median),
+            count(patched[Key(f"domains {n}", "readdir")].median),
+        ]
+        for n in DOMAINS
+    ]
+    head = (
+        "domains",
+        "create+close",
+        "bytes a domain, with its descriptor",
+        "fork+exit in one",
+        "readdir of 1,000, 10 visible",
+    )
+    return ["## Many domains", "", *table(head, rows)]
+
+
+def _tasks(stock: Figures, patched: Figures) -> list[str]:
+    rows = [
+        [
+            f"{n:,}",
+            count(stock[Key(f"tasks {n} none", "bytes")].median),
+            *(
+                count(patched[Key(f"tasks {n} {how}", "bytes")].median)
+                for how in ("none", "shared", "own")
+            ),
+        ]
+        for n in TASKS
+    ]
+    head = ("processes", "stock", "no domain", "one domain for all", "each its own")
+    return ["## Bytes of kernel objects a process", "", *table(head, rows)]
+
+
+def _depths(patched: Figures) -> list[str]:
+    rows = [
+        [
+            str(d),
+            count(patched[Key(f"depth {d}", "enter")].median),
+            count(patched[Key(f"depth {d}", "fork+exit")].median),
+            count(patched[Key(f"depth {d} access", "access-visible")].median),
+            count(patched[Key(f"depth {d} access", "access-hidden")].median),
+            count(patched[Key(f"depth {d} list", "readdir")].median),
+        ]
+        for d in DEPTHS
+    ]
+    head = (
+        "depth",
+        "enter",
+        "fork+exit",
+        "access, visible",
+        "access, hidden",
+        "readdir of 1,000, 500 visible",
+    )
+    return ["## Nested domains", "", *table(head, rows)]

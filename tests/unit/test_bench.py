@@ -1,0 +1,87 @@
+"""How the benchmark reads and judges; what it measures needs a guest."""
+
+import pytest
+
+from bench.figures import Figure, Key, figure, parse
+from bench.limits import LIMITS, judge
+from bench.report import page
+from bench.steps import GUESTS, Step, script
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_figure_is_the_median_with_the_spread_of_the_quartiles() -> None:
+    assert figure([10.0, 10.0, 10.0, 10.0, 500.0]).median == 10.0
+    assert figure([99.0, 100.0, 101.0]).spread == pytest.approx(0.02)
+    assert figure([7.0]) == Figure(7.0, 0.0, 1)
+
+
+def test_output_is_read_by_step_and_name() -> None:
+    figures = parse("# calls\nkill 700.00 701.00 702.00\n# list\nprocesses 12.00\n")
+    assert figures[Key("calls", "kill")].median == 701.0
+    assert figures[Key("list", "processes")].median == 12.0
+
+
+@pytest.mark.parametrize("output", ["kill 1.0", "# calls\nkill", "# calls\nkill 1\nkill 2"])
+def test_unexpected_output_is_refused(output: str) -> None:
+    with pytest.raises(ValueError, match="not expected"):
+        parse(output)
+
+
+def flat(value: float) -> dict[Key, Figure]:
+    keys = [key for limit in LIMITS for key in (limit.stock, limit.patched)]
+    return {
+        key: Figure(value, 0.0, 3)
+        for named in keys
+        for key in (named, named._replace(what="processes"))
+    }
+
+
+def test_a_limit_is_broken_only_above_it() -> None:
+    verdicts = judge(flat(1000.0), flat(1000.0))
+    assert all(verdict.kept for verdict in verdicts)
+    worse = flat(1000.0) | {Key("calls", "kill"): Figure(1002.1, 0.0, 3)}
+    broken = [verdict.limit.title for verdict in judge(flat(1000.0), worse) if not verdict.kept]
+    assert broken == ["kill"]
+
+
+def test_listings_of_different_processes_are_not_compared() -> None:
+    other = flat(1000.0) | {Key("list 1000 1% domain", "processes"): Figure(13.0, 0.0, 1)}
+    with pytest.raises(ValueError, match="patched 13"):
+        judge(flat(1000.0), other)
+
+
+def test_a_missing_figure_is_no_kept_limit() -> None:
+    with pytest.raises(KeyError):
+        judge(flat(1000.0), {})
+
+
+def test_each_limit_is_measured_by_a_step_of_its_kernel() -> None:
+    for stock in (True, False):
+        steps = {step.name for guest in GUESTS if guest.stock is stock for step in guest.steps}
+        keys = {limit.stock if stock else limit.patched for limit in LIMITS}
+        assert {key.step for key in keys} <= steps
+
+
+def test_no_domain_exists_before_the_steps_that_say_so() -> None:
+    for guest in GUESTS:
+        names = [step.name for step in guest.steps]
+        if "calls" in names:
+            before = [step.command for step in guest.steps[: names.index("list none") + 1]]
+            assert before == ["calls", "crowd none 2000 10 listing"]
+
+
+def test_the_script_names_each_step_before_it_runs() -> None:
+    lines = script([Step("a name", "calls")]).splitlines()
+    assert lines[0] == "set -e"
+    assert lines[lines.index("echo '# a name'") + 2] == "calls"
+
+
+def test_the_page_has_a_row_for_each_limit() -> None:
+    class Everything(dict[Key, Figure]):
+        def __missing__(self, key: Key) -> Figure:
+            return Figure(1234.0, 0.001, 3)
+
+    figures = Everything(flat(1000.0))
+    text = page("Linux 6.12", figures, figures, judge(figures, figures))
+    assert text.count("| kept |") == len(LIMITS)
