@@ -1,11 +1,13 @@
 """What the administrator's policy files say; knows neither the kernel nor the bus."""
 
+from yama_session.policy.advice import advice
 from yama_session.policy.exempt import Exempt, exempt
 from yama_session.policy.explain import Explanation, Verdict, explain
 from yama_session.policy.load import (
     POLICY_DIR,
     Reading,
     Source,
+    ignored,
     load,
     read,
     read_files,
@@ -34,10 +36,12 @@ __all__ = [
     "Settings",
     "Source",
     "Verdict",
+    "advice",
     "check",
     "exempt",
     "explain",
     "floor",
+    "ignored",
     "load",
     "outcomes",
     "parse",

@@ -58,13 +58,27 @@ def read(directory: Path = POLICY_DIR) -> Reading:
     """Read a directory, and find all that is wrong in it.
 
     ``policy.d/*.toml`` come first, in the order of their names, then
-    ``policy.toml``, so that a drop-in wins. What is not there has no rules.
+    ``policy.toml``, so that a drop-in wins. What is not there has no rules,
+    and what begins with a dot is not there.
     """
     try:
         files = _drop_ins(directory / "policy.d")
     except PolicyError as error:
         return Reading((), Policy(), (error,))
     return read_files([*files, directory / "policy.toml"])
+
+
+def ignored(directory: Path = POLICY_DIR) -> list[Path]:
+    """Return what stands among the drop-ins but is none by its name.
+
+    Raises:
+        PolicyError: they cannot be listed.
+    """
+    return [
+        file
+        for file in _entries(directory / "policy.d")
+        if file.suffix != ".toml" and not file.name.startswith(".")
+    ]
 
 
 def read_files(files: Iterable[Path]) -> Reading:
@@ -95,12 +109,25 @@ def understand(sources: Iterable[Source]) -> Reading:
 
 
 def _drop_ins(directory: Path) -> list[Path]:
+    return [
+        file
+        for file in _entries(directory)
+        if file.suffix == ".toml" and not file.name.startswith(".")
+    ]
+
+
+def _entries(directory: Path) -> list[Path]:
+    """Return what a directory holds, in the order of the names; nothing if it is not there."""
     try:
-        return sorted(file for file in directory.iterdir() if file.name.endswith(".toml"))
+        files = sorted(directory.iterdir())
     except FileNotFoundError:
         return []
     except OSError as error:
         raise PolicyError(directory, None, f"cannot be listed: {error.strerror}") from None
+    for file in files:
+        if not file.name.isprintable():  # it goes to the journal, the bus and terminals
+            raise PolicyError(directory, None, f"holds {file.name!r}, which is no name for a file")
+    return files
 
 
 def _text(file: Path) -> str | None:

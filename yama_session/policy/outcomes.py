@@ -62,16 +62,23 @@ def outcomes(policy: Policy) -> Iterator[Decision]:
 
 def reachable(policy: Policy) -> Iterator[Rule]:
     """Yield the rules that an earlier one does not hide for certain."""
-    settled: set[str] = set()
+    return (rule for rule, hider in hiders(policy) if hider is None)
+
+
+def hiders(policy: Policy) -> Iterator[tuple[Rule, Rule | None]]:
+    """Yield each rule with an earlier one that wins over it for everybody, if there is one."""
+    everybody: Rule | None = None
+    settled: dict[str, Rule] = {}
     for rule in policy.rules:
         match = rule.match
-        if match.user is not None and match.user <= settled:
-            continue
-        yield rule
+        hider = everybody
+        if hider is None and match.user is not None and match.user <= settled.keys():
+            hider = settled[min(match.user)]
+        yield rule, hider
         if match == Match():
-            return
-        if match.user is not None and match == Match(user=match.user):
-            settled |= match.user
+            everybody = everybody or rule
+        elif match.user is not None and match == Match(user=match.user):
+            settled |= dict.fromkeys(match.user - settled.keys(), rule)
 
 
 def _may_share_a_user(one: Match, other: Match) -> bool:

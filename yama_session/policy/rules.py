@@ -163,11 +163,15 @@ class Policy:
         and every program that the user runs there would go round a looser or
         different answer.
         """
-        base = self._first(login, by_login=False)
+        base = self.account(login)
         first = self._first(login, by_login=True)
         if first.rule is None or not first.rule.match.by_login:
             return base
         return raised(first.rule, base)
+
+    def account(self, login: Login) -> Decision:
+        """Return what the account gets, however it logs in."""
+        return self._first(login, by_login=False)
 
     def _first(self, login: Login, *, by_login: bool) -> Decision:
         for rule in self.rules:

@@ -1,0 +1,23 @@
+"""What is no mistake in a policy, but hardly meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from yama_session.errors import PolicyError
+from yama_session.policy.outcomes import hiders
+from yama_session.policy.rules import Policy
+
+
+def advice(policy: Policy) -> Iterator[PolicyError]:
+    """Yield a remark for each rule that does less than it seems to."""
+    for rule, hider in hiders(policy):
+        if hider is not None:
+            yield PolicyError(rule.file, rule.line, f"never wins: {hider.place} comes first")
+        elif rule.match.by_login:
+            yield PolicyError(
+                rule.file,
+                rule.line,
+                "a rule by login is a convenience, no boundary: whoever it is for can come in"
+                " another way ('ssh localhost')",
+            )
