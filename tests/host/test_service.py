@@ -499,12 +499,71 @@ def test_group_rules_ask_the_name_service(bench: ServiceBench) -> None:
         assert reply["error"] == ERROR + "NoSuchUser"
 
 
+def command(bench: ServiceBench, *argv: str, uid: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run ``yama-session`` on the bench's bus."""
+    code = "import sys; from yama_session.cli import main; sys.exit(main())"
+    return subprocess.run(
+        [PYTHON, "-c", code, *argv],
+        env=bench.environ,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        timeout=LIMIT,
+        user=uid,
+    )
+
+
+def test_status_ends_with_1_while_the_files_are_refused(service: ServiceBench) -> None:
+    assert command(service, "status").returncode == 0
+    service.set_policy("[[rule]]\nscope = 9\n")
+    assert service.ask("Reload").returncode == 1
+    done = command(service, "status")
+    assert done.returncode == 1
+    assert "service policy: the last good one" in done.stdout
+    assert f"service policy_errors: {service.policy}/policy.toml:2: scope = 9" in done.stdout
+    told = json.loads(command(service, "status", "--json").stdout)["service"]
+    assert (told["policy"], len(told["policy_errors"])) == ("last-good", 1)
+    service.set_policy(POLICY)
+    assert service.ask("Reload").returncode == 0
+    assert command(service, "status").returncode == 0
+
+
+@pytest.mark.usefixtures("no_yama")
+def test_status_ends_with_1_if_the_kernel_lacks_what_the_policy_says(bench: ServiceBench) -> None:
+    bench.set_policy(YAMA + POLICY)
+    bench.start()
+    done = command(bench, "status")
+    assert done.returncode == 1
+    assert f"service unsupported: {bench.policy}/policy.toml:1: this kernel" in done.stdout
+
+
+def test_policy_show_compares_the_files_with_what_is_in_force(service: ServiceBench) -> None:
+    show = ["policy", "show", "--policy", str(service.policy)]
+    done = command(service, *show)
+    lines = done.stdout.splitlines()
+    assert (done.returncode, lines[0]) == (0, "In force, as the files say:")
+    assert f"{service.policy}/policy.toml:2: user bob or root" in lines
+    service.set_policy('[[rule]]\npreset = "kiosk"\n' + POLICY)
+    done = command(service, *show)
+    assert done.returncode == 1
+    force, files = done.stdout.split("\n\n")
+    assert force.splitlines()[:2] == [
+        "In force:",
+        f"{service.policy}/policy.toml:2: user bob or root",
+    ]
+    assert files.startswith("The files (not loaded: systemctl reload yama-session):\n")
+    assert "preset kiosk" in files
+    assert "preset kiosk" not in force
+    told = json.loads(command(service, *show, "--json").stdout)
+    assert told["same"] is False
+    assert [len(told[part]["rules"]) for part in ("in_force", "files")] == [2, 3]
+    done = command(service, *show, uid=65534)
+    assert "In force: not known: " in done.stdout
+
+
 def test_client_and_list_show_the_sessions(service: ServiceBench) -> None:
     with service.login() as reply:
-        command = ["-c", "import sys; from yama_session.cli import main; sys.exit(main())", "list"]
-        done = subprocess.run(
-            [PYTHON, *command], env=service.environ, capture_output=True, text=True, cwd="/"
-        )
+        done = command(service, "list")
         head, row = done.stdout.splitlines()
         assert head.split()[:3] == ["ID", "USER", "SERVICE"]
         assert row.split()[:4] == [reply["body"][0], "alice", "sshd", "pts/0"]

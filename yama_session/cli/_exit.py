@@ -9,6 +9,7 @@ class ExitCode(IntEnum):
     """What the command exits with; those from 125 on are as in env(1) and timeout(1)."""
 
     OK = 0
+    PROBLEM = 1
     USAGE = 2
     REFUSED = 125
     NOT_EXECUTABLE = 126
@@ -18,6 +19,7 @@ class ExitCode(IntEnum):
 EXIT_CODES = """\
 exit status:
   0    done (run: the command's own status)
+  1    policy, status: what was looked at is not in order
   2    the command line is wrong
   125  the kernel, the service or the policy refused, or lacks what was asked for
   126  run: the command was found but cannot be executed

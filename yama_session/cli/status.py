@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the status."""
+    """Print the status; the exit status tells whether the policy is in force as it stands."""
     status = collect()
     print(json.dumps(status, indent=2) if args.json else "\n".join(_lines(status)))
-    return ExitCode.OK
+    service = status["service"]
+    in_order = not service["reachable"] or (
+        service["policy"] == "loaded" and not service["unsupported"]
+    )
+    return ExitCode.OK if in_order else ExitCode.PROBLEM
 
 
 def collect() -> dict[str, Any]:
@@ -86,5 +90,19 @@ def _lines(status: Mapping[str, Any]) -> list[str]:
     if not service["reachable"]:
         lines.append(f"service: unreachable: {service['reason']}")
     else:
-        lines += [f"service {key}: {value}" for key, value in service.items() if key != "reachable"]
+        lines += [f"service {key}: {value}" for key, value in _service_lines(service)]
     return lines
+
+
+def _service_lines(service: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    for key, value in service.items():
+        if key == "reachable":
+            continue
+        if key == "policy" and value == "last-good":
+            value = "the last good one: what the files say now is refused"
+        if isinstance(value, dict):
+            yield from ((f"{key} {name}", item) for name, item in value.items())
+        elif isinstance(value, list):
+            yield from ((key, item) for item in value or ["none"])
+        else:
+            yield key, value

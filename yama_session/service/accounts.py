@@ -82,6 +82,22 @@ class Accounts:
             raise AccountError(f"{what}: {error.strerror}") from None
 
 
+def lookup(user: str) -> tuple[int, frozenset[str]]:
+    """Return the uid of ``user`` and the names of all groups that it is in.
+
+    For programs that may wait: a name service that hangs holds them up.
+
+    Raises:
+        AccountError: there is no such user, or the look-up failed.
+    """
+    try:
+        return _uid(user), _groups(user)
+    except KeyError:
+        raise AccountError(f"user {user!r}: does not exist") from None
+    except OSError as error:
+        raise AccountError(f"user {user!r}: {error.strerror}") from None
+
+
 def _groups(user: str) -> frozenset[str]:
     import grp
     import pwd
