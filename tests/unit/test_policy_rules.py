@@ -8,7 +8,19 @@ from hypothesis import strategies as st
 
 from yama_session.errors import PolicyError
 from yama_session.levels import Group, Proc, Scope, View
-from yama_session.policy import DEFAULT, DEFAULT_ROOT, Login, Match, Policy, exempt, parse
+from yama_session.policy import (
+    DEFAULT,
+    DEFAULT_ROOT,
+    Login,
+    Match,
+    Policy,
+    advice,
+    check,
+    exempt,
+    explain,
+    floor,
+    parse,
+)
 from yama_session.policy.locate import Locator
 
 pytestmark = pytest.mark.unit
@@ -173,6 +185,19 @@ def test_any_text_is_a_policy_or_a_policy_error(text: str) -> None:
     except PolicyError as error:
         found = [error.line or 1]
     assert all(1 <= line <= text.count("\n") + 1 for line in found)
+
+
+@given(st.one_of(st.lists(WORDS).map(" ".join), st.lists(WORDS).map("\n".join)))
+def test_every_mistake_of_any_text_has_its_line(text: str) -> None:
+    rules, errors = check(text, FILE)
+    lines = [error.line or 0 for error in errors]
+    assert lines == sorted(lines)
+    assert all(0 <= line <= text.count("\n") + 1 for line in lines)
+    if not errors:
+        found = Policy(rules)
+        assert floor(found).scope in Scope
+        assert len(list(advice(found))) <= len(rules)
+        assert len(explain(found, Login("user", 1000)).verdicts) == len(rules)
 
 
 @pytest.mark.parametrize("text", ["[" * 5000, "a=" + "[" * 5000, "a=" + "9" * 5000])

@@ -25,6 +25,7 @@ def _bare(key: str) -> str:
 def _statements(text: str) -> Iterator[tuple[int, str]]:
     """Yield the line number and the text of each header or assignment."""
     start = position = depth = 0
+    line = 1
     while start < len(text):
         token = _TOKEN.search(text, position)
         if token is None:
@@ -42,7 +43,8 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
             continue
         statement = text[start:end]
         if statement.strip() and not statement.lstrip().startswith("#"):
-            yield text.count("\n", 0, start) + 1, statement
+            yield line, statement
+        line += statement.count("\n")
         start, depth = end, 0
 
 

@@ -214,7 +214,7 @@ class _RuleReader:
     def _settings(self) -> Settings:
         said = [key for key in SETTING_KEYS if key in self._table]
         if not said:
-            self._fault(f"the rule says nothing: add {_choice(SETTING_KEYS)}")
+            self._fault(f"the rule says nothing: {_choice(SETTING_KEYS)}")
         preset = self._preset()
         base = PRESETS[preset] if preset else DEFAULT
         view = self._word("view", View, base.view)
