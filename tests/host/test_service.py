@@ -24,6 +24,7 @@ from yama_session.service import limits
 from yama_session.service.bus import Reply, Service
 from yama_session.service.caller import Caller
 from yama_session.service.interface import BUS_NAME, INTERFACE, OBJECT_PATH
+from yama_session.service.seat import seat
 
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("as_root")]
 
@@ -559,6 +560,17 @@ def test_policy_show_compares_the_files_with_what_is_in_force(service: ServiceBe
     assert [len(told[part]["rules"]) for part in ("in_force", "files")] == [2, 3]
     done = command(service, *show, uid=65534)
     assert "In force: not known: " in done.stdout
+
+
+@pytest.mark.parametrize("tty", ["tty1", "pts/0"])
+def test_rule_by_seat_knows_where_the_login_sits(bench: ServiceBench, tty: str) -> None:
+    rule = "[[rule]]\nscope = 3\ngroup = 'session'\nmatch.seat = 'seat0'\n"
+    bench.set_policy(rule + POLICY)
+    bench.start()
+    with bench.login(args=[1000, "alice", "login", tty, "", 0]) as reply:
+        # Its leader is where this test is: in a session of logind, that one's seat counts.
+        at_seat = seat(reply["process"].pid, tty) == "seat0"
+        assert reply["body"][3] == (3 if at_seat else 1)
 
 
 def test_client_and_list_show_the_sessions(service: ServiceBench) -> None:
