@@ -226,7 +226,7 @@ def test_test_of_a_user_that_is_none_is_refused(etc: Path, capsys: Output) -> No
     assert "'no-such-user': does not exist" in capsys.readouterr().err
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(), st.text(), st.text())
 def test_test_answers_for_any_login(
     etc: Path, capsys: Output, service: str, tty: str, rhost: str

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from yama_session.levels import Scope, View
@@ -68,6 +68,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("kept") / "policy"
 
 
+@settings(deadline=None)  # it writes a file
 @given(
     st.binary()
     | JSON.map(json.dumps).map(str.encode)
