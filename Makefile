@@ -1,6 +1,7 @@
 # make setup       install what the rest needs (Debian 12, as root)
 # make demo        the main job on this machine and in a virtual one
-# make test        everything: lint, unit, host, series-check, vm
+# make test        everything: lint, unit, host, series-check, kernel, vm
+# make test-kernels  the series on every kernel, plain and debug; kernel/RESULTS.md
 # make install     DESTDIR= PREFIX=/usr
 # make clean       what was built in the checkout; the lab's cache stays
 
@@ -90,7 +91,7 @@ install-data:
 demo: packages native
 	demo/run
 
-test: setup lint test-unit test-host series-check test-vm
+test: setup lint test-unit test-host series-check test-kernel test-vm
 
 lint:
 	$(VENV)/bin/ruff check .
@@ -109,11 +110,23 @@ test-vm:
 series-check:
 	kernel/lab check $(KERNEL)
 
+test-kernel:
+	kernel/lab test $(KERNEL)
+
+# An hour and more for each kernel: every patch is built, then seven variants.
+test-kernels: packages native
+	for kernel in $(notdir $(wildcard kernel/series/*)); do \
+		kernel/lab check $$kernel && kernel/lab test $$kernel && \
+			kernel/lab test --debug $$kernel || exit 1; \
+	done
+	kernel/lab results
+
 clean:
 	$(MAKE) -C pam clean
 	rm -rf build $(VENV) $(NATIVE) *.egg-info
 
 .PHONY: all help setup packages native pam install install-python install-pam \
-	install-data demo test lint test-unit test-host test-vm series-check clean
+	install-data demo test lint test-unit test-host test-vm series-check \
+	test-kernel test-kernels clean
 # The steps of `setup` and `test` build on one another: in order, one at a time.
 .NOTPARALLEL:

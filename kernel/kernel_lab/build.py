@@ -68,14 +68,18 @@ class Workshop:
         self._asked = directory / f"asked-{variant.name}.config"
         self._made_of = directory / "source"
 
-    def prepare(self, patches: Sequence[Path]) -> None:
-        """Set the tree to the series and make the configuration."""
+    def set_tree(self, patches: Sequence[Path]) -> None:
+        """Set the tree to the series."""
         source = self.tree.source.tree.name
         if self._made_of.exists() and self._made_of.read_text(encoding="utf-8") != source:
             say("the distribution's source has changed: starting anew")
             shutil.rmtree(self._made_of.parent)
         self.tree.set_to(patches)
         self._made_of.write_text(source, encoding="utf-8")
+
+    def prepare(self, patches: Sequence[Path]) -> None:
+        """Set the tree to the series and make the configuration."""
+        self.set_tree(patches)
         self.objects.mkdir(parents=True, exist_ok=True)
         wanted = kconfig.asked(self.tree.source.kernel, self.variant)
         text = kconfig.render(wanted)

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from kernel_lab import build, kconfig, series, variant, warnings
+from kernel_lab import build, kconfig, results, series, variant, warnings
 from kernel_lab.cache import cache_root, digest, locked
 from kernel_lab.command import Progress, run, say
 from kernel_lab.errors import CommandFailed, LabError
@@ -27,7 +27,7 @@ def check(kernel: str) -> None:
     """
     source = fetch(kernel)
     patches = series.required(kernel)
-    _applies_upstream(source, patches)
+    upstream = _applies_upstream(source, patches)
     workshop = build.Workshop(source)
     with locked(workshop.lock):
         _style(source, patches)
@@ -35,6 +35,7 @@ def check(kernel: str) -> None:
         _no_new_warnings(workshop, patches)
         for lacking in variant.WITHOUT:
             _builds_without(source, patches, lacking)
+    results.record_check(source, patches, upstream)
     say(f"series {kernel}: {len(patches)} patches are good")
 
 

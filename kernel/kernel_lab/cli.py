@@ -8,15 +8,15 @@ import tempfile
 from pathlib import Path
 from types import FrameType
 
-from kernel_lab import build, console, rootfs, series
+from kernel_lab import build, console, results, rootfs, series
 from kernel_lab.cache import locked
 from kernel_lab.check import check
 from kernel_lab.command import say
 from kernel_lab.errors import Exit, LabError
 from kernel_lab.guest import DEFAULT_TIMEOUT, GuestOptions, prepare, run_guest, to_stdout
-from kernel_lab.kselftest import kselftest
 from kernel_lab.project import project_image
 from kernel_lab.source import fetch
+from kernel_lab.trial import test_debug, test_plain
 from kernel_lab.variant import PLAIN, VARIANTS, named
 
 EPILOG = f"""\
@@ -73,13 +73,23 @@ def _parser() -> argparse.ArgumentParser:
     _add_variant(verb)
     verb.set_defaults(verb=_build)
 
-    verb = verbs.add_parser("check", help="checkpatch, sparse, and each patch of the series builds")
+    verb = verbs.add_parser(
+        "check", help="where the series applies, its style, its warnings, what it builds with"
+    )
     verb.add_argument("kernel", metavar="KERNEL")
     verb.set_defaults(verb=_check)
 
-    verb = verbs.add_parser("kselftest", help="run the series' own selftests on its kernel")
+    verb = verbs.add_parser(
+        "test", help="run the series' own selftests, and the kernel's against the stock kernel"
+    )
     verb.add_argument("kernel", metavar="KERNEL")
-    verb.set_defaults(verb=_kselftest)
+    verb.add_argument(
+        "--debug", action="store_true", help="the own ones on the kernels that look for mistakes"
+    )
+    verb.set_defaults(verb=_test)
+
+    verb = verbs.add_parser("results", help="write what the runs have shown to kernel/RESULTS.md")
+    verb.set_defaults(verb=_results)
 
     verb = verbs.add_parser(
         "root", help="make the Debian root image with the project, print its path"
@@ -155,8 +165,13 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
-def _kselftest(options: argparse.Namespace) -> int:
-    kselftest(options.kernel, on_output=to_stdout)
+def _test(options: argparse.Namespace) -> int:
+    (test_debug if options.debug else test_plain)(options.kernel)
+    return 0
+
+
+def _results(_options: argparse.Namespace) -> int:
+    print(results.write_markdown())
     return 0
 
 

@@ -1,6 +1,7 @@
 """Read a guest's console and find what the kernel complains about."""
 
 import re
+from collections.abc import Collection
 
 # What each line starts a report of; `panic_on_warn` makes most of them end in
 # a panic, the others would pass unseen.
@@ -18,6 +19,7 @@ _COMPLAINTS = re.compile(
     r"|unregister_netdevice: waiting"
     r"|Out of memory: Killed"
 )
+_RACE = re.compile(r"BUG: KCSAN: .*? in (\S+)(?: / (\S+))?")
 TAIL_LINES = 40
 
 
@@ -27,6 +29,21 @@ def complaint(console: str) -> str | None:
         if _COMPLAINTS.search(line):
             return line.strip()
     return None
+
+
+def without_foreign_races(console: str, functions: Collection[str]) -> str:
+    """Return a console without the first lines of reports of other code's data races.
+
+    Args:
+        console: what the kernel printed.
+        functions: names of the functions that are ours.
+    """
+    kept = []
+    for line in console.splitlines():
+        race = _RACE.search(line)
+        if not race or any(name in functions for name in race.groups()):
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def tail(console: str) -> str:

@@ -154,7 +154,7 @@ def prepare(kernel: str, command: Sequence[str], options: GuestOptions, scratch:
         share=options.share.resolve() if options.share else None,
         disk=disk,
         initramfs=initramfs,
-        cmdline=options.cmdline,
+        cmdline=f"{variant.cmdline} {options.cmdline}".strip(),
         icount=options.icount,
     )
 

@@ -17,6 +17,8 @@ from kernel_lab.paths import SERIES_DIR
 from kernel_lab.source import Source
 
 _DIFF = re.compile(r"^diff --git a/(\S+) b/(\S+)$", re.MULTILINE)
+# The heading of a hunk, or a line that starts in the first column and does not end a statement.
+_FUNCTION = re.compile(r"^(?:@@ .* @@ |[+ ])(?=[a-z_]).*?(\w+)\((?!.*;)", re.MULTILINE)
 
 
 def patches(kernel: str) -> list[Path]:
@@ -41,6 +43,11 @@ def required(kernel: str) -> list[Path]:
 def touched_files(texts: Iterable[str]) -> set[str]:
     """Return the paths that patches (their texts, git format) name."""
     return {name for text in texts for pair in _DIFF.findall(text) for name in pair}
+
+
+def changed_functions(texts: Iterable[str]) -> set[str]:
+    """Return the functions that patches define or have a change in, and maybe a few more."""
+    return {name for text in texts for name in _FUNCTION.findall(text)}
 
 
 class Tree:

@@ -56,6 +56,18 @@ def test_the_tail_starts_at_the_first_complaint() -> None:
     assert console.tail(text).startswith("early\nearly\nearly\n[    4.2] WARNING")
 
 
+def test_only_our_own_data_races_are_complaints() -> None:
+    text = (
+        "[ 9.1] BUG: KCSAN: data-race in alloc_pid / find_vpid\n"
+        "[ 9.2] BUG: KCSAN: assert: no writes in yama_domain_put\n"
+        "[ 9.3] BUG: KCSAN: data-race in commit_creds / yama_visible\n"
+    )
+    ours = {"yama_domain_put", "yama_visible"}
+    kept = console.without_foreign_races(text, ours).splitlines()
+    assert [line[:6] for line in kept] == ["[ 9.2]", "[ 9.3]"]
+    assert console.complaint(console.without_foreign_races(text, set())) is None
+
+
 def machine(**changes: object) -> Machine:
     values: dict[str, object] = {
         "kernel": Path("/k/bzImage"),

@@ -6,7 +6,7 @@ import pytest
 from kernel_lab.cache import cache_root, digest
 from kernel_lab.check import exceptions
 from kernel_lab.errors import LabError
-from kernel_lab.series import Tree, touched_files
+from kernel_lab.series import Tree, changed_functions, touched_files
 from kernel_lab.source import Source
 from kernel_lab.warnings import kernel_files, parse_compiler, parse_kernel_doc
 
@@ -121,6 +121,18 @@ def test_sparse_warnings_lose_their_line_and_keep_their_file() -> None:
 def test_both_generations_of_kernel_doc_are_understood(line: str) -> None:
     text = f"{line}\nno such line\n"
     assert parse_kernel_doc(text) == {"kernel/pid.c: expecting prototype for pidfd_open()"}
+
+
+def test_functions_come_from_headings_and_definitions() -> None:
+    text = (
+        "@@ -1,3 +2,4 @@ static int old_one(struct task_struct *task)\n"
+        "+\tif (called(task))\n"
+        "+struct pid *new_one(pid_t nr)\n"
+        "+int only_declared(void);\n"
+        " bool neighbour(void)\n"
+        "-int gone(void)\n"
+    )
+    assert changed_functions([text]) == {"old_one", "new_one", "neighbour"}
 
 
 def test_only_the_kernel_itself_is_held_to_no_new_warnings() -> None:

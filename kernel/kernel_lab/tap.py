@@ -1,0 +1,85 @@
+"""What the output of one test program says, and in what two runs of it differ."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Outcome = Literal["ok", "not ok", "skip"]
+Verdict = Literal["pass", "fail", "skip", "timeout"]
+
+_SKIP_STATUS = 4  # of kselftest
+_TIMEOUT_STATUSES = (124, 137)  # of timeout(1)
+_LINE = re.compile(r"^(ok|not ok)\b\s*\d*\s*(?:-\s*)?(.*?)\s*(#.*)?$")
+
+
+class Subtest(NamedTuple):
+    """One line of a program's TAP."""
+
+    name: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of one program."""
+
+    verdict: Verdict
+    subtests: tuple[Subtest, ...] = ()
+
+    def count(self, outcome: Outcome) -> int:
+        """Return how many subtests ended so."""
+        return sum(subtest.outcome == outcome for subtest in self.subtests)
+
+
+def report(status: int, output: str) -> Report:
+    """Judge a program by its exit status and its TAP, if it prints some."""
+    return Report(_verdict(status), tuple(_subtests(output)))
+
+
+def _verdict(status: int) -> Verdict:
+    if status == _SKIP_STATUS:
+        return "skip"
+    if status in _TIMEOUT_STATUSES:
+        return "timeout"
+    return "fail" if status else "pass"
+
+
+def _subtests(output: str) -> list[Subtest]:
+    found = []
+    for line in output.splitlines():
+        if match := _LINE.match(line):
+            word, name, directive = match.groups()
+            skipped = "SKIP" in f"{name} {directive}"
+            outcome: Outcome = "skip" if skipped else "ok" if word == "ok" else "not ok"
+            found.append(Subtest(name, outcome))
+    return found
+
+
+def differences(stock: Sequence[Report], patched: Sequence[Report]) -> list[str]:
+    """Return in what a program's runs on the patched kernel differ from those on stock.
+
+    Some tests waver. A verdict, or a subtest's outcome, is different if no run on
+    the one kernel had what a run on the other had. Subtests are matched by their
+    order: names may hold pids and the like. A run that was stopped at its time
+    limit is compared as far as it has come.
+    """
+    found = _apart("", [run.verdict for run in stock], [run.verdict for run in patched])
+    if all(run.verdict != "timeout" for run in (*stock, *patched)):
+        counts = [[f"{len(run.subtests)} subtests" for run in runs] for runs in (stock, patched)]
+        found += _apart("", *counts)
+    longest = max(patched, key=lambda run: len(run.subtests))
+    for number, subtest in enumerate(longest.subtests):
+        found += _apart(f"{subtest.name}: ", _outcomes(stock, number), _outcomes(patched, number))
+    return found
+
+
+def _outcomes(runs: Sequence[Report], number: int) -> list[str]:
+    return [run.subtests[number].outcome for run in runs if number < len(run.subtests)]
+
+
+def _apart(what: str, stock: Sequence[str], patched: Sequence[str]) -> list[str]:
+    """Return a text if both sides have something to say and never say the same."""
+    if not stock or not patched or set(stock) & set(patched):
+        return []
+    return [f"{what}{' or '.join(sorted(set(stock)))} on stock, {patched[-1]} here"]
