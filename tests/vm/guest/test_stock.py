@@ -10,6 +10,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from logins import Login, LoginRefused, all_pids, end_logins, policy, sessions, sh, wait_for
@@ -18,14 +19,13 @@ from stack import COMMON, edited, last_opening, module_arguments, now
 SSHD = Path("/etc/pam.d/sshd")
 LANDLOCK = """
 [[rule]]
-match = { user = "alice" }
+match = { user = ["bob", "root"] }
+preset = "open"
+
+[[rule]]
 preset = "desktop"
 group = "session"
 enforcer = "landlock"
-
-[[rule]]
-match = { user = "bob" }
-preset = "open"
 """
 SEIZE = """
 import ctypes, sys
@@ -62,9 +62,10 @@ def no_service() -> Iterator[None]:
         assert sh("systemctl start yama-session").status == 0
 
 
-def status() -> dict[str, object]:
+def status(code: int) -> dict[str, Any]:
+    """Return the status, whose exit code tells whether the policy is in order."""
     done = sh("yama-session status --json")
-    assert done.status == 0, done.out
+    assert done.status == code, done.out
     return dict(json.loads(done.out))
 
 
@@ -82,7 +83,7 @@ def sees_itself_only(login: Login) -> bool:
 
 
 def test_kernel_is_stock() -> None:
-    enforcers = status()["enforcers"]
+    enforcers = status(1)["enforcers"]
     assert isinstance(enforcers, dict)
     assert enforcers["yama"]["state"] != "available"
     assert enforcers["landlock"]["state"] == "available"
@@ -160,16 +161,42 @@ class TestPolicyThatNamesLandlock:
 def test_words_that_it_cannot_honour_are_errors_with_their_place() -> None:
     text = '[[rule]]\nmatch = { user = "alice" }\nenforcer = "landlock"\n'
     bad = Path("/etc/yama-session/policy.d/bad.toml")
-    bad.write_text(text, encoding="utf-8")
-    try:
-        assert sh("systemctl reload yama-session").status != 0
-        service = status()["service"]
-        assert isinstance(service, dict)
-        assert service["policy_error"].startswith(f"{bad}:3: enforcer = 'landlock' contradicts")
-        assert service["policy"] == "loaded"  # the one from before
-    finally:
-        bad.unlink()
-        assert sh("systemctl reload yama-session").status == 0
+    with policy(LANDLOCK):
+        bad.write_text(text, encoding="utf-8")
+        try:
+            assert sh("systemctl reload yama-session").status == 1
+            service = status(1)["service"]
+            (error,) = service["policy_errors"]
+            assert error.startswith(f"{bad}:3: enforcer = 'landlock' contradicts")
+            assert service["policy"] == "last-good"
+        finally:
+            bad.unlink()
+            assert sh("systemctl reload yama-session").status == 0
+        assert status(0)["service"]["policy"] == "loaded"
+
+
+def test_policy_that_it_cannot_honour_replaces_none_that_it_can() -> None:
+    """Told when it is loaded, with file and line, and not at the first login."""
+    more = Path("/etc/yama-session/policy.d/more.toml")
+    with policy(LANDLOCK), module_last("fallback=strict enforcer=landlock debug"):
+        more.write_text('[[rule]]\nmatch = { user = "carol" }\nscope = 2\n', encoding="utf-8")
+        try:
+            assert sh("yama-session policy check").status == 1
+            assert sh("systemctl reload yama-session").status == 1
+            assert sh("systemctl restart yama-session").status == 0
+            service = status(1)["service"]
+            (error,) = service["policy_errors"]
+            assert error.startswith(f"{more}:1: this kernel cannot do it: landlock")
+            assert (service["policy"], service["unsupported"]) == ("last-good", [])
+            wait_for(
+                lambda: f"policy: {error}" in sh("journalctl -q -u yama-session -o cat").out,
+                "the journal has it",
+            )
+            with Login("alice") as alice:
+                assert sees_itself_only(alice)
+        finally:
+            more.unlink()
+            assert sh("systemctl reload yama-session").status == 0
 
 
 def test_default_policy_lets_root_in_and_refuses_users() -> None:
@@ -189,8 +216,8 @@ def test_default_policy_lets_root_in_and_refuses_users() -> None:
 
 
 def test_default_policy_is_told_as_unsupported() -> None:
-    service = status()["service"]
-    assert isinstance(service, dict)
+    service = status(1)["service"]
+    assert service["policy"] == "loaded"
     assert "built-in default" in json.dumps(service["unsupported"])
 
 
