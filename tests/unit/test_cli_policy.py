@@ -185,6 +185,13 @@ def test_test_in_json(etc: Path, capsys: Output) -> None:
     status, found = run_json(capsys, "test", USER, "--policy", etc, "--service=su", "--tty=tty2")
     assert isinstance(found, dict)
     assert status == (1 if found["problem"] else 0)
+    assert set(found) == {
+        *("policy", "login", "rules", "source", "preset", "settings"),
+        *("confined", "enforcer", "in_part", "problem"),
+    }
+    assert {key for rule in found["rules"] for key in rule} == {
+        *("file", "line", "fits", "wins", "why")
+    }
     assert (found["enforcer"] is None) is (found["problem"] is not None)
     assert found["login"] == {
         "user": USER,
@@ -249,6 +256,10 @@ def test_show_without_a_service_shows_the_files(
     assert lines[-1] == "built-in default: preset desktop; for root preset open"
     status, found = run_json(capsys, "show", "--policy", etc)
     assert isinstance(found, dict)
+    assert set(found) == {"in_force", "files", "same"}
+    assert set(found["in_force"]) == {"rules", "unknown"}
+    assert set(found["files"]) == {"rules", "errors"}
+    assert set(found["files"]["rules"][0]) == {"file", "line", "match", "preset", "settings"}
     assert found["in_force"]["rules"] is found["same"] is None
     assert found["files"]["errors"] == []
     assert [rule["match"] for rule in found["files"]["rules"]] == [

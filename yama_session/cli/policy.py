@@ -4,6 +4,13 @@ check prints FILE:LINE: and a message for every mistake, and what may not be
 meant as a warning. show compares what the session service has in force with
 what the files say. test tells which rule wins for a login, and why, without
 logging in.
+
+With --json, check prints a list of objects: severity (error or warning), file,
+line (or null), message. show prints an object: in_force (rules or null, and
+why they are unknown), files (rules or null, and their errors), same (or null).
+test prints an object: policy, login, rules (each with file, line, fits, wins,
+why), source, preset, settings, confined, enforcer, in_part, problem; or, of a
+policy with mistakes, only errors. Settings are objects of value and origin.
 """
 
 from __future__ import annotations
