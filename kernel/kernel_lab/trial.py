@@ -32,7 +32,19 @@ CGROUP = ("test_core", "test_freezer", "test_kill", "test_pids")
 # They look for mistakes for as long as they are let: of the debug kernels only.
 SEARCHES = ("yama:fuzz", "yama:stress")
 DEBUG = (VARIANTS["debug"], VARIANTS["kcsan"])
-LIMITS = {"landlock:fs_test": 180, "pidfd:pidfd_test": 180, "seccomp:seccomp_bpf": 180}
+# Seconds, where the usual limit does not do.
+LIMITS = {
+    "landlock:fs_test": 180,
+    "pidfd:pidfd_test": 180,
+    "seccomp:seccomp_bpf": 180,
+    # These run for minutes or without end: only how they begin is compared.
+    "connector:proc_filter": 10,
+    "seccomp:seccomp_benchmark": 20,
+    "timers:inconsistency-check": 30,
+    "timers:nsleep-lat": 30,
+    "timers:raw_skew": 20,
+    "timers:set-timer-lat": 30,
+}
 
 
 def test_plain(kernel: str) -> None:
