@@ -2,6 +2,7 @@
 # make demo        the main job on this machine and in a virtual one
 # make test        everything: lint, unit, host, series-check, kernel, vm
 # make test-kernels  the series on every kernel, plain and debug; kernel/RESULTS.md
+# make bench       what the series costs, in instructions; bench/RESULTS.md
 # make install     DESTDIR= PREFIX=/usr
 # make clean       what was built in the checkout; the lab's cache stays
 
@@ -121,12 +122,15 @@ test-kernels: packages native
 	done
 	kernel/lab results
 
+bench: packages native
+	bench/run --kernel $(KERNEL)
+
 clean:
 	$(MAKE) -C pam clean
 	rm -rf build $(VENV) $(NATIVE) *.egg-info
 
 .PHONY: all help setup packages native pam install install-python install-pam \
 	install-data demo test lint test-unit test-host test-vm series-check \
-	test-kernel test-kernels clean
+	test-kernel test-kernels bench clean
 # The steps of `setup` and `test` build on one another: in order, one at a time.
 .NOTPARALLEL:
