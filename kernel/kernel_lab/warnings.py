@@ -1,9 +1,11 @@
 """What sparse, `make W=1` and kernel-doc say of some files, without line numbers.
 
-The kernel has old warnings of its own: only those count that the series brings.
+The kernel has old warnings of its own: only those count that the series brings,
+also where it brings one more of a kind.
 """
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
@@ -25,7 +27,7 @@ def kernel_files(names: Collection[str]) -> list[str]:
     )
 
 
-def of_compiler(workshop: Workshop, names: Collection[str]) -> set[str]:
+def of_compiler(workshop: Workshop, names: Collection[str]) -> Counter[str]:
     """Compile the files anew with sparse and with the compiler's further warnings.
 
     Args:
@@ -40,7 +42,7 @@ def of_compiler(workshop: Workshop, names: Collection[str]) -> set[str]:
         and (workshop.objects / name).with_suffix(".o").exists()
     ]
     if not objects:
-        return set()
+        return Counter()
     for name in objects:
         (workshop.objects / name).unlink()
     say(f"sparse and W=1: {len(objects)} files of {workshop.tree.source.kernel}")
@@ -48,28 +50,30 @@ def of_compiler(workshop: Workshop, names: Collection[str]) -> set[str]:
     return parse_compiler(text, names)
 
 
-def parse_compiler(text: str, names: Collection[str]) -> set[str]:
+def parse_compiler(text: str, names: Collection[str]) -> Counter[str]:
     """Return the warnings in a compilation's output that lie in the named files."""
-    found = set()
-    for line in text.splitlines():
-        if match := _COMPILER.match(line):
-            found |= {f"{name}: {match[2]}" for name in names if match[1].endswith(name)}
-    return found
+    return Counter(
+        f"{name}: {match[2]}"
+        for line in text.splitlines()
+        if (match := _COMPILER.match(line))
+        for name in names
+        if match[1].endswith(name)
+    )
 
 
-def of_kernel_doc(tree: Path, names: Collection[str]) -> set[str]:
+def of_kernel_doc(tree: Path, names: Collection[str]) -> Counter[str]:
     """Return what kernel-doc has to say of the comments in the files of a tree."""
     present = [name for name in names if (tree / name).exists()]
     if not present:
-        return set()
+        return Counter()
     say(f"kernel-doc: {len(present)} files of {tree}")
     return parse_kernel_doc(run(["scripts/kernel-doc", "-none", *present], cwd=tree))
 
 
-def parse_kernel_doc(text: str) -> set[str]:
+def parse_kernel_doc(text: str) -> Counter[str]:
     """Return the warnings in kernel-doc's output."""
-    return {
+    return Counter(
         f"{match[1]}: {match[2]}"
         for line in text.splitlines()
         if (match := _KERNEL_DOC.match(line))
-    }
+    )

@@ -106,9 +106,9 @@ def test_sparse_warnings_lose_their_line_and_keep_their_file() -> None:
         "/tree/fs/proc/base.c:12:3: warning: symbol 'x' was not declared\n"
         "/tree/mm/a.c:1:1: warning: y\n"
     )
-    assert parse_compiler(text, {"fs/proc/base.c"}) == {
-        "fs/proc/base.c: warning: symbol 'x' was not declared"
-    }
+    expected = "fs/proc/base.c: warning: symbol 'x' was not declared"
+    assert parse_compiler(text, {"fs/proc/base.c"}) == {expected: 1}
+    assert parse_compiler(text * 2, {"fs/proc/base.c"}) == {expected: 2}
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_sparse_warnings_lose_their_line_and_keep_their_file() -> None:
 )
 def test_both_generations_of_kernel_doc_are_understood(line: str) -> None:
     text = f"{line}\nno such line\n"
-    assert parse_kernel_doc(text) == {"kernel/pid.c: expecting prototype for pidfd_open()"}
+    assert parse_kernel_doc(text) == {"kernel/pid.c: expecting prototype for pidfd_open()": 1}
 
 
 def test_functions_come_from_headings_and_definitions() -> None:
