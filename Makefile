@@ -122,7 +122,7 @@ test-kernels: packages native
 	done
 	kernel/lab results
 
-bench: packages native
+bench: packages
 	bench/run --kernel $(KERNEL)
 
 clean:
