@@ -114,6 +114,7 @@ def run_suite(
     stock: bool = False,
     variant: Variant = PLAIN,
     limits: Mapping[str, int] | None = None,
+    arguments: Mapping[str, str] | None = None,
     on_output: Callable[[bytes], None] | None = None,
 ) -> dict[str, Report]:
     """Run the programs of a suite one after the other in one guest.
@@ -124,6 +125,7 @@ def run_suite(
         stock: boot the kernel without the series.
         variant: the kernel's configuration; a slow one stretches the limits.
         limits: seconds for programs that need another limit than `LIMIT`.
+        arguments: words for programs that take some.
         on_output: gets "PROGRAM STATUS" lines as they come.
 
     Raises:
@@ -135,7 +137,11 @@ def run_suite(
         run(["cp", "-a", str(chosen.directory), str(share / "suite")])
         shutil.copy(GUEST_DIR / "selftests", share / "selftests")
         (share / "programs").write_text(
-            "".join(f"{name} {limit}\n" for name, limit in seconds.items()), encoding="utf-8"
+            "".join(
+                f"{name} {limit} {(arguments or {}).get(name, '')}\n"
+                for name, limit in seconds.items()
+            ),
+            encoding="utf-8",
         )
         for moment in ("begin", "end"):
             if (script := GUEST_DIR / f"{variant.name}.{moment}").exists():
@@ -144,6 +150,7 @@ def run_suite(
             stock=stock,
             variant=variant.name,
             plain=True,
+            memory=variant.memory,
             share=share,
             timeout=BOOT * variant.slowness + sum(seconds.values()),
         )

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 Outcome = Literal["ok", "not ok", "skip"]
 Verdict = Literal["pass", "fail", "skip", "timeout"]
 
+TAIL_LINES = 40
 _SKIP_STATUS = 4  # of kselftest
 _TIMEOUT_STATUSES = (124, 137)  # of timeout(1)
 _LINE = re.compile(r"^(ok|not ok)\b\s*\d*\s*(?:-\s*)?(.*?)\s*(#.*)?$")
@@ -26,6 +27,7 @@ class Report:
 
     verdict: Verdict
     subtests: tuple[Subtest, ...] = ()
+    tail: str = field(default="", compare=False)  # the end of the output, for a message
 
     def count(self, outcome: Outcome) -> int:
         """Return how many subtests ended so."""
@@ -34,7 +36,8 @@ class Report:
 
 def report(status: int, output: str) -> Report:
     """Judge a program by its exit status and its TAP, if it prints some."""
-    return Report(_verdict(status), tuple(_subtests(output)))
+    tail = "\n".join(output.splitlines()[-TAIL_LINES:])
+    return Report(_verdict(status), tuple(_subtests(output)), tail)
 
 
 def _verdict(status: int) -> Verdict:

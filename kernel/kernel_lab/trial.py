@@ -29,12 +29,16 @@ UPSTREAM = (
 )
 # The others measure controllers that the series has nothing to do with.
 CGROUP = ("test_core", "test_freezer", "test_kill", "test_pids")
-# They look for mistakes for as long as they are let: of the debug kernels only.
-SEARCHES = ("yama:fuzz", "yama:stress")
-DEBUG = (VARIANTS["debug"], VARIANTS["kcsan"])
+# What looks for mistakes for as long as it is let, and what needs failing allocations.
+SEARCHES = {
+    "debug": ("yama:fault_test", "yama:fuzz", "yama:stress"),
+    "kcsan": ("yama:stress",),
+}
+ARGUMENTS = {"yama:fuzz": "--seconds 120", "yama:stress": "120"}
 # Seconds, where the usual limit does not do.
 LIMITS = {
     "landlock:fs_test": 180,
+    "yama:fault_test": 180,
     "pidfd:pidfd_test": 180,
     "seccomp:seccomp_bpf": 180,
     # These run for minutes or without end: only how they begin is compared.
@@ -73,14 +77,20 @@ def test_debug(kernel: str) -> None:
         LabError: one did not pass, or the kernel complained of something.
     """
     source, patches = fetch(kernel), series.required(kernel)
-    own = suite(kernel, OWN, stock=False).also(SEARCHES)
+    own = suite(kernel, OWN, stock=False)
     upstream = suite(kernel, UPSTREAM, stock=True)
-    for variant in DEBUG:
-        build.build(kernel, stock=False, variant=variant)
-        ran = run_suite(kernel, own, variant=variant, limits=LIMITS, on_output=to_stdout)
-        results.record_own(source, patches, variant.name, ran)
+    for name, searches in SEARCHES.items():
+        ran = run_suite(
+            kernel,
+            own.also(searches),
+            variant=VARIANTS[name],
+            limits=LIMITS,
+            arguments=ARGUMENTS,
+            on_output=to_stdout,
+        )
+        results.record_own(source, patches, name, ran)
         _require(failures(ran, upstream.programs))
-        say(f"{kernel} {variant.name}: {len(ran)} own programs pass")
+        say(f"{kernel} {name}: {len(ran)} own programs pass")
 
 
 def core(whole: Suite) -> Suite:
@@ -117,7 +127,7 @@ def failures(ran: Mapping[str, Report], upstream: Collection[str]) -> list[str]:
     for name, report in ran.items():
         allowed = ("pass", "skip") if name in upstream else ("pass",)
         if report.verdict not in allowed:
-            wrong.append(f"{name}: {report.verdict}")
+            wrong.append(f"{name}: {report.verdict}\n{report.tail}".rstrip())
     return wrong if ran else ["no test has run"]
 
 

@@ -17,14 +17,15 @@ class Variant:
     overrule: str = ""  # a fragment that may contradict them
     bootable: bool = True
     cmdline: str = ""  # kernel parameters
+    memory: int = 2048  # MiB that a guest of it needs
     slowness: int = 1  # a guest of it takes this many times as long
 
 
 _ALL = (
     Variant("plain", GUEST),
-    Variant("debug", GUEST, "debug", slowness=5),
+    Variant("debug", GUEST, "debug", memory=4096, slowness=5),
     # The kernel has data races of its own: the first one may not end the guest.
-    Variant("kcsan", GUEST, "kcsan", cmdline="panic_on_warn=0", slowness=5),
+    Variant("kcsan", GUEST, "kcsan", cmdline="panic_on_warn=0", memory=4096, slowness=5),
     Variant("no-yama", SMALL, "no-yama", bootable=False),
     Variant("no-procfs", SMALL, "no-procfs", bootable=False),
     Variant("no-sysctl", SMALL, "no-sysctl", bootable=False),
