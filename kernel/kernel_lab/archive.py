@@ -34,7 +34,7 @@ class Archive:
                 "apt-get",
                 "indextargets",
                 "--format",
-                "$(REPO_URI) $(RELEASE)",
+                "$(REPO_URI) $(RELEASE) $(COMPONENT)",
                 "Created-By: Packages",
             ]
         )
@@ -104,7 +104,8 @@ def mirror(targets: str, suite: str) -> str:
     """Return the address of the mirror that serves a suite.
 
     Args:
-        targets: "address suite" of each place that the machine's apt uses, one a line.
+        targets: "address suite component" of each place that the machine's apt
+            uses, one a line.
         suite: one that the machine need not use itself; security updates have
             a place of their own.
 
@@ -113,8 +114,12 @@ def mirror(targets: str, suite: str) -> str:
     """
     security = suite.endswith("-security")
     for line in targets.splitlines():
-        address, _, release = line.partition(" ")
-        if "/debian" in address and release.endswith("-security") == security:
+        address, release, component = line.split()
+        if (
+            "/debian" in address
+            and component == "main"
+            and release.endswith("-security") == security
+        ):
             return address
     kind = "security mirror" if security else "mirror"
     raise LabError(f"this machine's apt sources name no Debian {kind}, which serves {suite}")

@@ -10,10 +10,11 @@ from kernel_lab.errors import LabError
 from kernel_lab.source import Source, pristine
 
 TARGETS = """\
-https://packages.example/apt bookworm
-http://mirror.example/debian/ bookworm
-http://mirror.example/debian/ bookworm-updates
-http://mirror.example/debian-security/ bookworm-security
+https://packages.example/apt bookworm main
+https://containers.example/linux/debian bookworm stable
+http://mirror.example/debian/ bookworm main
+http://mirror.example/debian/ bookworm-updates main
+http://mirror.example/debian-security/ bookworm-security main
 """
 
 
@@ -30,7 +31,7 @@ def test_the_mirror_is_the_one_that_the_machine_uses(suite: str, expected: str) 
 
 def test_a_machine_without_a_debian_mirror_is_told_so() -> None:
     with pytest.raises(LabError, match="security mirror"):
-        archive.mirror("http://mirror.example/debian/ bookworm\n", "bookworm-security")
+        archive.mirror("http://mirror.example/debian/ bookworm main\n", "bookworm-security")
 
 
 def test_the_source_package_may_have_another_name() -> None:
