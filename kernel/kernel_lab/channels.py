@@ -12,18 +12,14 @@ from itertools import groupby
 
 from kernel_lab.errors import LabError
 
+# Title, meaning, and what the reason is
 STATES = {
-    "closed": (
-        "Closed",
-        "A hidden process answers as a free number. The last column names the patch.",
-    ),
-    "open": (
-        "Open",
-        "A hidden process can be told from a free number. The last column says why it stays so.",
-    ),
+    "closed": ("Closed", "A hidden process answers as a free number.", "closed by"),
+    "open": ("Open", "A hidden process can be told from a free number.", "why"),
     "no oracle": (
         "No oracle",
-        "All numbers answer alike, with and without a domain. The last column says why.",
+        "All numbers answer alike, with and without a domain.",
+        "why",
     ),
 }
 _FIELDS = 7
@@ -104,11 +100,12 @@ def _head(channels: list[Channel], kernel: str) -> list[str]:
         "",
         "Written by the lab from the output of the selftest `yama/channels_test`: do not edit.",
         "",
-        f"Kernel {kernel}: {len(channels)} channels, {probed} of them asked in a test. The viewer",
-        "is an ordinary user in a domain with the view `domain`; the view `inferiors` gives the",
-        "same answers. `a → b` is the answer without a domain and the one in it. An answer is an",
-        "errno, 0 for success, or whether the number is told; — stands where there is nothing to",
-        "ask.",
+        f"Kernel {kernel}: {len(channels)} channels, {probed} of them asked in the test.",
+        "",
+        "The viewer is an ordinary user in a domain with the view `domain`; the view `inferiors`",
+        "gives the same answers. An answer is an errno, 0 for success, or whether the number is",
+        "told; `a → b` is the answer without a domain and the one in it. Where there is nothing",
+        "to ask stands —.",
     ]
 
 
@@ -118,9 +115,9 @@ def _sections(channels: Iterable[Channel]) -> Iterable[str]:
         sorted(channels, key=lambda channel: order.index(channel.state)),
         key=lambda channel: channel.state,
     ):
-        title, meaning = STATES[state]
+        title, meaning, reason = STATES[state]
         yield from ("", f"## {title}", "", meaning, "")
-        yield "| call or file | hidden, same uid | hidden, another uid | free number | |"
+        yield f"| call or file | hidden, same uid | hidden, another uid | free number | {reason} |"
         yield "| --- | --- | --- | --- | --- |"
         yield from (_row(channel) for channel in rows)
 
@@ -141,4 +138,4 @@ def _answer(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    return re.sub(r"([|<>*_\[\]])", r"\\\1", text)
+    return re.sub(r"([|<>])", r"\\\1", text)

@@ -1,9 +1,13 @@
 """Tests for kernel/kernel_lab/channels.py."""
 
+import re
+from pathlib import Path
+
 import pytest
 from kernel_lab.channels import Channel, parse, table
 from kernel_lab.errors import LabError
 
+KERNEL = Path(__file__).parents[2] / "kernel"
 OUTPUT = """\
 TAP version 13
 # selftests: yama: channels_test
@@ -44,7 +48,7 @@ def test_table_is_sorted_by_state_and_keeps_the_order_within() -> None:
     assert rows == [
         *head,
         "| kill(pid)",
-        r"| /proc/\<pid\>\_x",
+        r"| /proc/\<pid\>_x",
         "| prctl(X)",
         *head,
         "| futex",
@@ -62,7 +66,9 @@ def test_table_is_sorted_by_state_and_keeps_the_order_within() -> None:
 
 def test_table_says_what_was_answered() -> None:
     page = table(OUTPUT, "6.12.117")
-    assert "Kernel 6.12.117: 7 channels, 5 of them asked in a test." in page
+    assert page.count("| closed by |") == 1
+    assert page.count("| why |") == 2
+    assert "Kernel 6.12.117: 7 channels, 5 of them asked in the test." in page
     assert "| kill(pid) | 0 → ESRCH | EPERM → ESRCH | ESRCH | signal: hide |" in page
     assert "| prctl(X) | not in this kernel | — | — | sched: hide |" in page
     assert "| /sys/kfd | not asked | — | — | needs a GPU |" in page
@@ -87,3 +93,18 @@ def test_every_row_has_the_columns_of_its_head() -> None:
 def test_what_is_no_table_is_refused(output: str, error: str) -> None:
     with pytest.raises(LabError, match=error):
         table(output, "6.12")
+
+
+def test_the_page_names_patches_of_the_series() -> None:
+    page = (KERNEL / "CHANNELS.md").read_text(encoding="utf-8")
+    closed = page.replace("\\", "").split("## Closed")[1].split("\n## ")[0]
+    patches = {row.split(" | ")[-1].removesuffix(" |") for row in closed.splitlines()[6:] if row}
+    subjects = {
+        re.sub(r"\n ", " ", match)
+        for path in (KERNEL / "series" / "6.12").glob("*.patch")
+        for match in re.findall(
+            r"^Subject: \[PATCH[^]]*\] (.*(?:\n .*)*)", path.read_text(encoding="utf-8"), re.M
+        )
+    }
+    assert patches
+    assert patches <= subjects
