@@ -196,6 +196,10 @@ def refusal(call: Message) -> Message:
     return Message.new_error(call, "org.yama.Session1.Error.PolicyUnavailable", "broken")
 
 
+def machine_full(call: Message) -> Message:
+    return Message.new_error(call, "org.yama.Session1.Error.MachineFull", "enough for all")
+
+
 def enough(call: Message) -> Message:
     return Message.new_error(call, "org.yama.Session1.Error.TooManySessions", "enough")
 
@@ -206,7 +210,7 @@ def wrong_types(call: Message) -> Message:
     )
 
 
-@pytest.mark.parametrize("answer", [empty, refusal, wrong_types])
+@pytest.mark.parametrize("answer", [empty, refusal, machine_full, wrong_types])
 @pytest.mark.parametrize(
     ("args", "user", "code", "words"),
     [

@@ -14,7 +14,12 @@ from yama_session.service import accounts, leader, limits
 from yama_session.service.accounts import Accounts
 from yama_session.service.notify import Notifier, stored_fds
 from yama_session.service.records import Records, Session, write_atomically
-from yama_session.service.refusal import InvalidArgument, TooManySessions
+from yama_session.service.refusal import (
+    InvalidArgument,
+    MachineFull,
+    Refusal,
+    TooManySessions,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -69,11 +74,16 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uids", "limit"),
-    [([1000] * limits.PER_USER, "uid 1000 has 256"), (range(limits.IN_ALL), "there are 1000")],
+    ("uids", "refusal", "limit"),
+    [
+        ([1000] * limits.PER_USER, TooManySessions, "uid 1000 has 256"),
+        (range(limits.IN_ALL), MachineFull, "there are 1000"),
+    ],
 )
-def test_one_session_too_many_is_refused(uids: Sequence[int], limit: str) -> None:
-    with pytest.raises(TooManySessions, match=limit):
+def test_one_session_too_many_is_refused(
+    uids: Sequence[int], refusal: type[Refusal], limit: str
+) -> None:
+    with pytest.raises(refusal, match=limit):
         limits.check_sessions(uids, 1000)
     limits.check_sessions(uids[1:], 1000)
 

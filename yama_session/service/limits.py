@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
-from yama_session.service.refusal import TooManySessions
+from yama_session.service.refusal import MachineFull, TooManySessions
 
 #: How many sessions one user and the whole machine may have.
 PER_USER = 256
@@ -28,13 +28,14 @@ def check_sessions(uids: Iterable[int], uid: int) -> None:
         uid: whose session is to be opened.
 
     Raises:
-        TooManySessions: a limit is reached.
+        TooManySessions: the user has as many as one may have.
+        MachineFull: all users together have.
     """
     count = Counter(uids)
     if count[uid] >= PER_USER:
         raise TooManySessions(f"uid {uid} has {PER_USER} sessions: end some first")
     if count.total() >= IN_ALL:
-        raise TooManySessions(f"there are {IN_ALL} sessions: end some first")
+        raise MachineFull(f"there are {IN_ALL} sessions: end some first")
 
 
 class Bucket:

@@ -38,7 +38,15 @@ class EnforcerUnavailable(Refusal):
 
 
 class TooManySessions(Refusal):
-    """A limit is reached."""
+    """The caller's user has reached a limit of their own."""
+
+
+class MachineFull(Refusal):
+    """All users together have reached a limit: no fault of the one who asks.
+
+    The PAM module takes its fallback for it, which is at least as strict as the
+    policy. To refuse would let a few users lock out all others.
+    """
 
 
 class NoSuchSession(Refusal):
