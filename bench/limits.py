@@ -59,8 +59,13 @@ def _limits() -> Iterator[Limit]:
             factor,
         )
     group = "In a domain, against hidepid=ptraceable"
-    for what in ("access-visible", "access-hidden", "stat-visible", "stat-hidden"):
-        yield Limit(group, what, Key("access", what), Key("access", what), CONFINED)
+    for title, what in (
+        ("ptrace_may_access(), visible", "access-visible"),
+        ("ptrace_may_access(), hidden", "access-hidden"),
+        ("stat, visible", "stat-visible"),
+        ("stat, hidden", "stat-hidden"),
+    ):
+        yield Limit(group, title, Key("access", what), Key("access", what), CONFINED)
     for size in SIZES:
         for share in SHARES:
             yield Limit(

@@ -14,7 +14,7 @@ from kernel_lab.source import fetch
 from bench.figures import Figure, Key, parse
 from bench.limits import Verdict, judge
 from bench.programs import compile_into
-from bench.report import line, page
+from bench.report import page, sentence
 from bench.steps import GUESTS, Guest, script
 
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
@@ -100,7 +100,7 @@ def report_broken(verdicts: Sequence[Verdict]) -> int:
     """Name the limits that are broken and return the exit status."""
     broken = [verdict for verdict in verdicts if not verdict.kept]
     for verdict in broken:
-        print(f"bench: limit broken: {verdict.limit.group}: {' '.join(line(verdict))}")
+        print(f"bench: limit broken: {sentence(verdict)}")
     if broken:
         return BROKEN
     print(f"bench: all {len(verdicts)} limits are kept")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from bench.figures import Figures, Key
-from bench.limits import Verdict
+from bench.limits import CALLS, Verdict
 from bench.steps import CROWD, DEPTHS, DOMAINS, SESSION, TASKS
 
 # Fewer objects than this are lost among what the kernel makes for itself meanwhile.
@@ -52,8 +52,15 @@ def page(title: str, stock: Figures, patched: Figures, verdicts: Sequence[Verdic
     return "\n".join(lines).rstrip() + "\n"
 
 
-def line(verdict: Verdict) -> list[str]:
-    """Return a comparison as the row of a table."""
+def sentence(verdict: Verdict) -> str:
+    """Return a comparison in words."""
+    return (
+        f"{verdict.limit.group}: {verdict.limit.title}: {count(verdict.patched)} instructions, "
+        f"stock {count(verdict.stock)}: {verdict.ratio:.4f} times, at most {verdict.limit.factor:g}"
+    )
+
+
+def _row(verdict: Verdict) -> list[str]:
     return [
         verdict.limit.title,
         count(verdict.stock),
@@ -69,19 +76,28 @@ def _comparisons(verdicts: Sequence[Verdict]) -> list[str]:
     head = ("", "stock", "patched", "ratio", "at most", "limit", "spread")
     lines: list[str] = []
     for group, members in groupby(verdicts, lambda verdict: verdict.limit.group):
-        lines += [f"## {group}", "", *table(head, map(line, members))]
+        lines += [f"## {group}", "", *table(head, map(_row, members))]
     return lines
 
 
 def _confined(stock: Figures, patched: Figures) -> list[str]:
-    """What calls that look at nobody cost in a domain."""
+    """What a confined task pays where no limit is set."""
     rows = []
-    for what in ("fork+exit", "stat", "open+close", "kill"):
-        key = Key("calls user", what)
+    for title, key in (
+        *((f"{call}, of oneself", Key("calls user", call)) for call in CALLS),
+        ("get_robust_list of a visible process", Key("access", "number-visible")),
+        ("get_robust_list of a hidden process", Key("access", "number-hidden")),
+    ):
         before, after = stock[key].median, patched[key].median
-        rows.append([what, count(before), count(after), f"{after / before:.4f}"])
-    head = ("", "stock", "in a domain", "ratio")
-    return ["## In a domain, looking at oneself", "", *table(head, rows)]
+        rows.append([title, count(before), count(after), f"{after / before:.4f}"])
+    text = [
+        "## In a domain, other calls",
+        "",
+        "A call that is given a number asks twice: whether the process exists, and whether",
+        "one may look inside. get_robust_list(2) is the thinnest call of this kind.",
+        "",
+    ]
+    return [*text, *table(("", "stock", "in a domain", "ratio"), rows)]
 
 
 def _ps(stock: Figures, patched: Figures) -> list[str]:
@@ -156,8 +172,8 @@ def _depths(patched: Figures) -> list[str]:
             str(d),
             count(patched[Key(f"depth {d}", "enter")].median),
             count(patched[Key(f"depth {d}", "fork+exit")].median),
-            count(patched[Key(f"depth {d} access", "access-visible")].median),
-            count(patched[Key(f"depth {d} access", "access-hidden")].median),
+            count(patched[Key(f"depth {d} access", "number-visible")].median),
+            count(patched[Key(f"depth {d} access", "number-hidden")].median),
             count(patched[Key(f"depth {d} list", "readdir")].median),
         ]
         for d in DEPTHS
@@ -166,8 +182,8 @@ def _depths(patched: Figures) -> list[str]:
         "depth",
         "enter",
         "fork+exit",
-        "access, visible",
-        "access, hidden",
+        "get_robust_list, visible",
+        "get_robust_list, hidden",
         "readdir of 1,000, 500 visible",
     )
     return ["## Nested domains", "", *table(head, rows)]

@@ -11,13 +11,16 @@
  * VIEW says what hides the first from the last: `none` (nothing does),
  * `ptraceable` (the procfs instance), `pidns` (a pid namespace), `domain` or
  * `domain:DEPTH` (nested domains; the hidden are in domains of their own).  The
- * program finds one process of each kind in $VISIBLE and $HIDDEN.
+ * program finds one process of each kind in $VISIBLE and $HIDDEN, and pidfds of
+ * them in $VISIBLE_FD and $HIDDEN_FD.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include "domain.h"
 #include "measure.h"
 
@@ -71,12 +74,26 @@ static pid_t spawn(int n, uid_t uid, bool own_domain)
 	return pid;
 }
 
-static void export_pid(const char *name, pid_t pid)
+static void export_number(const char *name, const char *suffix, int number)
 {
-	char text[16];
+	char variable[16], text[16];
 
-	snprintf(text, sizeof(text), "%d", pid);
-	setenv(name, text, 1);
+	snprintf(variable, sizeof(variable), "%s%s", name, suffix);
+	snprintf(text, sizeof(text), "%d", number);
+	setenv(variable, text, 1);
+}
+
+static void export_process(const char *name, pid_t pid)
+{
+	int fd;
+
+	if (!pid)
+		return;
+	fd = syscall(SYS_pidfd_open, pid, 0);
+	if (fd < 0 || fcntl(fd, F_SETFD, 0))
+		err(1, "pidfd_open");
+	export_number(name, "", pid);
+	export_number(name, "_FD", fd);
 }
 
 static void mount_proc(const char *options)
@@ -111,7 +128,7 @@ static void viewer(const char *view, int visible, char **argv)
 {
 	limit_view(view);
 	become(UID_VIEWER);
-	export_pid("VISIBLE", spawn(visible, UID_VIEWER, false));
+	export_process("VISIBLE", spawn(visible, UID_VIEWER, false));
 	run_program(argv);
 	_exit(0);
 }
@@ -131,7 +148,7 @@ int main(int argc, char **argv)
 	/* The viewer's children are left to us. */
 	if (pipe(leash) || pipe(ready) || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 		err(1, "pipe");
-	export_pid("HIDDEN", spawn(hidden, UID_HIDDEN, !strncmp(view, "domain", 6)));
+	export_process("HIDDEN", spawn(hidden, UID_HIDDEN, !strncmp(view, "domain", 6)));
 
 	if (!strcmp(view, "pidns") && unshare(CLONE_NEWPID))
 		err(1, "unshare");
