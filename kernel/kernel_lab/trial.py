@@ -39,6 +39,7 @@ ARGUMENTS = {"yama:fuzz": "--seconds 120", "yama:stress": "120"}
 LIMITS = {
     "landlock:fs_test": 180,
     "yama:fault_test": 180,
+    "pidfd:pidfd_poll_test": 180,
     "pidfd:pidfd_test": 180,
     "seccomp:seccomp_bpf": 180,
     # These run for minutes or without end: only how they begin is compared.
