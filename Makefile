@@ -80,6 +80,8 @@ DATA	:= \
 	org.yama.Session1.conf:$(PREFIX)/share/dbus-1/system.d \
 	org.yama.Session1.service:$(PREFIX)/share/dbus-1/system-services \
 	yama-session.service:$(PREFIX)/lib/systemd/system \
+	yama-session-at.path:$(PREFIX)/lib/systemd/system \
+	yama-session-at.service:$(PREFIX)/lib/systemd/system \
 	policy.toml:/etc/yama-session
 
 install-data:
