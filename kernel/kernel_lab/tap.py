@@ -1,6 +1,7 @@
 """What the output of one test program says, and in what two runs of it differ."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -8,6 +9,7 @@ from typing import Literal, NamedTuple
 Outcome = Literal["ok", "not ok", "skip"]
 Verdict = Literal["pass", "fail", "skip", "timeout"]
 
+_DIGITS = re.compile(r"\d+")
 TAIL_LINES = 40
 _SKIP_STATUS = 4  # of kselftest
 _TIMEOUT_STATUSES = (124, 137)  # of timeout(1)
@@ -63,22 +65,30 @@ def differences(stock: Sequence[Report], patched: Sequence[Report]) -> list[str]
     """Return in what a program's runs on the patched kernel differ from those on stock.
 
     Some tests waver. A verdict, or a subtest's outcome, is different if no run on
-    the one kernel had what a run on the other had. Subtests are matched by their
-    order: names may hold pids and the like. A run that was stopped at its time
+    the one kernel had what a run on the other had. Subtests are matched by
+    name, without its digits: those may be a pid. A run that was stopped at its time
     limit is compared as far as it has come.
     """
     found = _apart("", [run.verdict for run in stock], [run.verdict for run in patched])
     if all(run.verdict != "timeout" for run in (*stock, *patched)):
         counts = [[f"{len(run.subtests)} subtests" for run in runs] for runs in (stock, patched)]
         found += _apart("", *counts)
-    longest = max(patched, key=lambda run: len(run.subtests))
-    for number, subtest in enumerate(longest.subtests):
-        found += _apart(f"{subtest.name}: ", _outcomes(stock, number), _outcomes(patched, number))
+    theirs, ours = _outcomes(stock), _outcomes(patched)
+    for key, outcomes in ours.items():
+        found += _apart(f"{key[0]}: ", theirs.get(key, []), outcomes)
     return found
 
 
-def _outcomes(runs: Sequence[Report], number: int) -> list[str]:
-    return [run.subtests[number].outcome for run in runs if number < len(run.subtests)]
+def _outcomes(runs: Sequence[Report]) -> dict[tuple[str, int], list[str]]:
+    """Return the outcomes of each subtest: its name, and which one of that name it is."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for run in runs:
+        seen: Counter[str] = Counter()
+        for name, outcome in run.subtests:
+            plain = _DIGITS.sub("N", name)
+            found.setdefault((plain, seen[plain]), []).append(outcome)
+            seen[plain] += 1
+    return found
 
 
 def _apart(what: str, stock: Sequence[str], patched: Sequence[str]) -> list[str]:

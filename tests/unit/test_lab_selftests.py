@@ -142,3 +142,10 @@ def test_a_program_beside_the_list_must_be_there(tmp_path: Path) -> None:
     assert whole.also(["yama:fuzz"]).programs == ("proc:read", "yama:fuzz")
     with pytest.raises(LabError, match="yama:stress"):
         whole.also(["yama:stress"])
+
+
+def test_a_subtest_that_is_left_out_does_not_shift_the_others() -> None:
+    short = Report("pass", (Subtest("b", "ok"),))
+    assert differences([OK], [short]) == ["2 subtests on stock, 1 subtests here"]
+    mixed = Report("fail", (Subtest("a", "not ok"), Subtest("b", "ok")))
+    assert "a: " not in str(differences([mixed], [short]))
