@@ -1,7 +1,7 @@
 # make setup       install what the rest needs (Debian 12, as root)
 # make demo        the main job on this machine and in a virtual one
 # make test        everything: lint, unit, host, series-check, kernel, vm
-# make test-kernels  the series on every kernel, plain and debug; kernel/RESULTS.md
+# make test-kernels  all checks of every series, against stock, plain and debug
 # make bench       what the series costs, in instructions; bench/RESULTS.md
 # make install     DESTDIR= PREFIX=/usr
 # make clean       what was built in the checkout; the lab's cache stays
@@ -111,10 +111,10 @@ test-vm:
 	$(VENV)/bin/pytest tests/vm
 
 series-check:
-	kernel/lab check $(KERNEL)
+	kernel/lab check --quick $(KERNEL)
 
 test-kernel:
-	kernel/lab test $(KERNEL)
+	kernel/lab test --own $(KERNEL)
 
 # An hour and more for each kernel: every patch is built, then seven variants.
 test-kernels: packages native

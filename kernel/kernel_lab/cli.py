@@ -16,7 +16,7 @@ from kernel_lab.errors import Exit, LabError
 from kernel_lab.guest import DEFAULT_TIMEOUT, GuestOptions, prepare, run_guest, to_stdout
 from kernel_lab.project import project_image
 from kernel_lab.source import fetch
-from kernel_lab.trial import test_debug, test_plain
+from kernel_lab.trial import test_debug, test_own, test_plain
 from kernel_lab.variant import PLAIN, VARIANTS, named
 
 EPILOG = f"""\
@@ -77,13 +77,18 @@ def _parser() -> argparse.ArgumentParser:
         "check", help="where the series applies, its style, its warnings, what it builds with"
     )
     verb.add_argument("kernel", metavar="KERNEL")
+    verb.add_argument(
+        "--quick", action="store_true", help="only style, and that each patch applies and builds"
+    )
     verb.set_defaults(verb=_check)
 
     verb = verbs.add_parser(
         "test", help="run the series' own selftests, and the kernel's against the stock kernel"
     )
     verb.add_argument("kernel", metavar="KERNEL")
-    verb.add_argument(
+    which = verb.add_mutually_exclusive_group()
+    which.add_argument("--own", action="store_true", help="only the series' own")
+    which.add_argument(
         "--debug", action="store_true", help="the own ones on the kernels that look for mistakes"
     )
     verb.set_defaults(verb=_test)
@@ -161,12 +166,17 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    check(options.kernel)
+    check(options.kernel, quick=options.quick)
     return 0
 
 
 def _test(options: argparse.Namespace) -> int:
-    (test_debug if options.debug else test_plain)(options.kernel)
+    if options.debug:
+        test_debug(options.kernel)
+    elif options.own:
+        test_own(options.kernel)
+    else:
+        test_plain(options.kernel)
     return 0
 
 

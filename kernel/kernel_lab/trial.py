@@ -52,6 +52,21 @@ LIMITS = {
 }
 
 
+def test_own(kernel: str) -> None:
+    """Run the own tests on the patched kernel, and keep the result.
+
+    Raises:
+        LabError: one did not pass.
+    """
+    source, patches = fetch(kernel), series.required(kernel)
+    build.build(kernel, stock=False)
+    own = suite(kernel, OWN, stock=False)
+    ran = run_suite(kernel, own, limits=LIMITS, on_output=to_stdout)
+    results.record_own(source, patches, PLAIN.name, ran)
+    _require(failures(ran, ()))
+    say(f"{kernel}: {len(ran)} own programs pass")
+
+
 def test_plain(kernel: str) -> None:
     """Run the own tests, then the kernel's own on both kernels, and keep the results.
 
