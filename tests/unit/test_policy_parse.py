@@ -66,6 +66,7 @@ def test_landlock_with_group_session() -> None:
         ('enforcer = "bpf"', 2, ["'bpf'", "'yama', 'landlock'"]),
         ("enforcer = [1]", 2, ["[1]", "'yama', 'landlock'"]),
         ('preset = "open"\nscpoe = 1', 3, ["'scpoe'", "'scope'"]),
+        ("scpoe = 1", 2, ["'scpoe'", "'scope'"]),
         ('match = { user = "bob" }', 1, ["says nothing", "'preset'"]),
         ('preset = "open"\nmatch = 3', 3, ["match = 3", "table"]),
         ('preset = "open"\nmatch = { usr = "bob" }', 3, ["'usr'", "'user'"]),

@@ -87,12 +87,12 @@ for name, tries in calls.items():
         answer = errno.errorcode[ctypes.get_errno()] if result < 0 else result
         if answer != name:
             wrong.append([args, answer, name])
-print(json.dumps([sum(map(len, calls.values())), wrong, scope() == before]))
+print(json.dumps([wrong, scope() == before]))
 """
 
 
 def test_wrong_prctl_argument_has_its_error_and_changes_nothing(alice: Login) -> None:
-    assert alice.json(PRCTL) == [33, [], True]
+    assert alice.json(PRCTL) == [[], True]
 
 
 @pytest.mark.usefixtures("untouched")
