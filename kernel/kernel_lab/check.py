@@ -13,8 +13,9 @@ from kernel_lab.errors import CommandFailed, LabError
 from kernel_lab.paths import KERNEL_DIR
 from kernel_lab.source import Source, fetch, pristine
 
-# Read by `checkpatch --ignore`, one type a line; `#` starts the reason.
-EXCEPTIONS = KERNEL_DIR / "checkpatch.exceptions"
+# One type of message, or one warning, a line; `#` starts the reason.
+STYLE_EXCEPTIONS = KERNEL_DIR / "checkpatch.exceptions"
+WARNING_EXCEPTIONS = KERNEL_DIR / "warnings.exceptions"
 
 
 def check(kernel: str, *, quick: bool = False) -> None:
@@ -68,7 +69,7 @@ def _applies_upstream(source: Source, patches: Sequence[Path]) -> str | None:
 
 
 def _style(source: Source, patches: Sequence[Path]) -> None:
-    ignored = exceptions(EXCEPTIONS.read_text(encoding="utf-8")) if EXCEPTIONS.exists() else []
+    ignored = exceptions(STYLE_EXCEPTIONS)
     argv = ["perl", str(source.tree / "scripts/checkpatch.pl"), "--no-tree", "--strict"]
     argv += ["--codespell", f"--codespellfile={_dictionary()}"]
     argv += ["--no-summary", "--terse", f"--root={source.tree}"]
@@ -82,9 +83,10 @@ def _style(source: Source, patches: Sequence[Path]) -> None:
         raise LabError(f"checkpatch objects:\n{error}") from error
 
 
-def exceptions(text: str) -> list[str]:
-    """Return the checkpatch message types that a text lists, one a line."""
-    return [word for line in text.splitlines() if (word := line.partition("#")[0].strip())]
+def exceptions(file: Path) -> list[str]:
+    """Return what a file lists, one a line, without the reasons."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [words for line in lines if (words := line.partition("#")[0].strip())]
 
 
 def _dictionary() -> Path:
@@ -131,6 +133,7 @@ def _no_new_warnings(workshop: build.Workshop, patches: Sequence[Path]) -> None:
         known.write_text("\n".join(_warnings(workshop, names).elements()), encoding="utf-8")
     workshop.prepare(patches)
     new = _warnings(workshop, names) - Counter(known.read_text(encoding="utf-8").splitlines())
+    new -= Counter(exceptions(WARNING_EXCEPTIONS))
     if new:
         raise LabError("new warnings in touched files:\n  " + "\n  ".join(sorted(new)))
     mark.touch()

@@ -140,7 +140,6 @@ def test_only_the_kernel_itself_is_held_to_no_new_warnings() -> None:
     assert kernel_files(names) == ["fs/a.h", "mm/b.c"]
 
 
-def test_checkpatch_exceptions_are_words_before_their_reason() -> None:
-    assert exceptions("# all of it\nFILE_PATH_CHANGES  # no MAINTAINERS line yet\n\n") == [
-        "FILE_PATH_CHANGES"
-    ]
+def test_exceptions_are_lines_without_their_reason(tmp_path: Path) -> None:
+    (tmp_path / "exceptions").write_text("# all of it\nENOSYS  # only asked for\n\na.c: new line\n")
+    assert exceptions(tmp_path / "exceptions") == ["ENOSYS", "a.c: new line"]
