@@ -19,7 +19,7 @@ from kernel_lab.errors import Exit, LabError
 from kernel_lab.paths import GUEST_DIR
 from kernel_lab.project import project_image
 from kernel_lab.qemu import Machine
-from kernel_lab.variant import named
+from kernel_lab.variant import Variant, named
 
 Root = Literal["debian", "busybox"]
 DEFAULT_TIMEOUT = 300.0
@@ -33,6 +33,7 @@ class GuestOptions:
     variant: str = "plain"  # how the kernel is configured
     root: Root = "debian"
     plain: bool = False  # a Debian root without the project
+    services: bool = True  # systemd and what it starts; else the command is all that runs
     share: Path | None = None  # host directory, read-write at /share
     timeout: float = DEFAULT_TIMEOUT  # seconds from the start of QEMU
     memory: int = 2048  # MiB
@@ -154,9 +155,14 @@ def prepare(kernel: str, command: Sequence[str], options: GuestOptions, scratch:
         share=options.share.resolve() if options.share else None,
         disk=disk,
         initramfs=initramfs,
-        cmdline=f"{variant.cmdline} {options.cmdline}".strip(),
+        cmdline=" ".join(_parameters(options, variant)),
         icount=options.icount,
     )
+
+
+def _parameters(options: GuestOptions, variant: Variant) -> list[str]:
+    alone = "" if options.services or options.root == "busybox" else "init=/init"
+    return [words for words in (variant.cmdline, alone, options.cmdline) if words]
 
 
 def _boot(

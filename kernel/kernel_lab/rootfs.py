@@ -28,8 +28,9 @@ def debian_root() -> Path:
     """
     setup = (GUEST_DIR / "setup").read_text(encoding="utf-8")
     wanted = packages((GUEST_DIR / "packages").read_text(encoding="utf-8"))
-    unit = GUEST_DIR / "lab.service"
-    key = digest([SUITE.encode(), " ".join(wanted).encode(), setup.encode(), unit.read_bytes()])
+    unit, init = GUEST_DIR / "lab.service", GUEST_DIR / "init"
+    words = [SUITE, " ".join(wanted), setup]
+    key = digest([*map(str.encode, words), unit.read_bytes(), init.read_bytes()])
     root = cache_root() / "roots" / key
     with locked("root"):
         if not root.is_dir():
@@ -53,6 +54,7 @@ def debian_root() -> Path:
                 "127.0.0.1 localhost guest\n::1 localhost\n", encoding="ascii"
             )
             shutil.copy(unit, scratch / "etc/systemd/system/lab.service")
+            _install_init(init, scratch)
             run(["chroot", str(scratch), "/bin/sh", "-c", setup])
             scratch.rename(root)
     return root
@@ -117,7 +119,7 @@ def busybox_initramfs() -> Path:
     busybox = Path("/bin/busybox")
     if not busybox.exists():
         raise LabError("there is no /bin/busybox: `make setup` installs busybox-static")
-    init = GUEST_DIR / "init.busybox"
+    init = GUEST_DIR / "init"
     key = digest([busybox.read_bytes(), init.read_bytes()])
     archive = cache_root() / "images" / f"busybox-{key}.cpio.gz"
     with locked("image"):
@@ -145,14 +147,20 @@ def busybox_initramfs() -> Path:
             )
             (tree / "etc/group").write_text("root:x:0:\nalice:x:1000:\n", encoding="ascii")
             shutil.copy(busybox, tree / "bin/busybox")
-            shutil.copy(init, tree / "init")
-            (tree / "init").chmod(0o755)
+            (tree / "bin/sh").symlink_to("busybox")
+            _install_init(init, tree)
             run(["sh", "-c", "find . | cpio --quiet -o -H newc >../busybox.cpio"], cwd=tree)
             plain = archive.parent / "busybox.cpio"
             archive.write_bytes(gzip.compress(plain.read_bytes(), mtime=0))
             plain.unlink()
             shutil.rmtree(tree)
     return archive
+
+
+def _install_init(init: Path, tree: Path) -> None:
+    """Put it where the kernel looks for it in an initramfs; on a disk it must be named."""
+    shutil.copy(init, tree / "init")
+    (tree / "init").chmod(0o755)
 
 
 def _require_root() -> None:

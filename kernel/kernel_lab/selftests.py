@@ -150,6 +150,7 @@ def run_suite(
             stock=stock,
             variant=variant.name,
             plain=True,
+            services=False,
             memory=variant.memory,
             share=share,
             timeout=BOOT * variant.slowness + sum(seconds.values()),

@@ -6,6 +6,8 @@ from kernel_lab.errors import LabError
 
 GUEST = ("base", "session", "systemd")  # what a guest of the lab needs
 SMALL = ("small", "session")  # compiled and linked, never booted
+# ACPI's interpreter takes most of an instrumented kernel's boot.
+NO_ACPI = "pci=noacpi"
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,9 @@ class Variant:
 
 _ALL = (
     Variant("plain", GUEST),
-    Variant("debug", GUEST, "debug", memory=4096, slowness=5),
+    Variant("debug", GUEST, "debug", cmdline=NO_ACPI, memory=4096, slowness=5),
     # The kernel has data races of its own: the first one may not end the guest.
-    Variant("kcsan", GUEST, "kcsan", cmdline="panic_on_warn=0", memory=4096, slowness=5),
+    Variant("kcsan", GUEST, "kcsan", cmdline=f"{NO_ACPI} panic_on_warn=0", memory=4096, slowness=5),
     Variant("no-yama", SMALL, "no-yama", bootable=False),
     Variant("no-procfs", SMALL, "no-procfs", bootable=False),
     Variant("no-sysctl", SMALL, "no-sysctl", bootable=False),
