@@ -133,8 +133,8 @@ class Workshop:
 def key_of(source: Source, patches: Sequence[Path], variant: Variant = PLAIN) -> str:
     """Return the hash that names the kernel made of these parts."""
     options = kconfig.render(kconfig.asked(source.kernel, variant))
-    parts = [source.version.encode(), options.encode()]
-    return digest(parts + [patch.read_bytes() for patch in patches])
+    changes = (series.kernel_part(patch.read_text(encoding="utf-8")) for patch in patches)
+    return digest(map(str.encode, [source.version, options, *filter(None, changes)]))
 
 
 def build(kernel: str, *, stock: bool, variant: Variant = PLAIN) -> Kernel:

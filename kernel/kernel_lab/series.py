@@ -9,6 +9,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from kernel_lab.command import run, say
@@ -17,6 +18,9 @@ from kernel_lab.paths import SERIES_DIR
 from kernel_lab.source import Source
 
 _DIFF = re.compile(r"^diff --git a/(\S+) b/(\S+)$", re.MULTILINE)
+# What no kernel is made of
+_BESIDE = re.compile(r"(?:Documentation|samples|tools)/|MAINTAINERS$")
+_INDEX = re.compile(r"^index .*\n", re.MULTILINE)
 # The heading of a hunk, or a line that starts in the first column and does not end a statement.
 _FUNCTION = re.compile(r"^(?:@@ .* @@ |[+ ])(?=[a-z_]).*?(\w+)\((?!.*;)", re.MULTILINE)
 
@@ -48,6 +52,20 @@ def touched_files(texts: Iterable[str]) -> set[str]:
 def changed_functions(texts: Iterable[str]) -> set[str]:
     """Return the functions that patches define or have a change in, and maybe a few more."""
     return {name for text in texts for name in _FUNCTION.findall(text)}
+
+
+def kernel_part(text: str) -> str:
+    """Return what a patch (its text, git format) changes in the kernel itself.
+
+    Message, documentation and programs are left out: "" if it changes nothing else.
+    """
+    starts = [found.start() for found in _DIFF.finditer(text)]
+    pieces = [text[start:end] for start, end in pairwise([*starts, len(text)])]
+    return "".join(
+        _INDEX.sub("", piece, count=1)
+        for piece in pieces
+        if not all(_BESIDE.match(name) for name in _DIFF.findall(piece)[0])
+    )
 
 
 class Tree:

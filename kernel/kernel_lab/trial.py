@@ -29,6 +29,8 @@ UPSTREAM = (
 )
 # The others measure controllers that the series has nothing to do with.
 CGROUP = ("test_core", "test_freezer", "test_kill", "test_pids")
+# It sets what only a reboot undoes, so it is the last of its guest.
+LOCK = "yama:sysctl_lock"
 # What looks for mistakes for as long as it is let, and what needs failing allocations.
 SEARCHES = {
     "debug": ("yama:fault_test", "yama:fuzz", "yama:stress"),
@@ -60,7 +62,7 @@ def test_own(kernel: str) -> None:
     """
     source, patches = fetch(kernel), series.required(kernel)
     build.build(kernel, stock=False)
-    own = suite(kernel, OWN, stock=False)
+    own = suite(kernel, OWN, stock=False).also([LOCK])
     ran = run_suite(kernel, own, limits=LIMITS, on_output=to_stdout)
     results.record_own(source, patches, PLAIN.name, ran)
     _require(failures(ran, ()))
@@ -76,7 +78,7 @@ def test_plain(kernel: str) -> None:
     source, patches = fetch(kernel), series.required(kernel)
     build.build(kernel, stock=True)
     build.build(kernel, stock=False)
-    own = suite(kernel, OWN, stock=False)
+    own = suite(kernel, OWN, stock=False).also([LOCK])
     upstream = core(suite(kernel, UPSTREAM, stock=True))
     ran = run_suite(kernel, own, limits=LIMITS, on_output=to_stdout)
     results.record_own(source, patches, PLAIN.name, ran)
@@ -98,7 +100,7 @@ def test_debug(kernel: str) -> None:
     for name, searches in SEARCHES.items():
         ran = run_suite(
             kernel,
-            own.also(searches),
+            own.also([*searches, LOCK]),
             variant=VARIANTS[name],
             limits=LIMITS,
             arguments=ARGUMENTS,

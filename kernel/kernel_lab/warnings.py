@@ -17,6 +17,8 @@ _COMPILER = re.compile(r"^\S*?([\w./-]+\.[ch]):\d+(?::\d+)?: ((?:warning|error):
 _KERNEL_DOC = re.compile(
     r"^(?:(?:Warning|Error): )?(\S+\.[ch]):\d+:? (?:(?:warning|error): )?(.*)$"
 )
+# Debian 12's sparse does not know the word, and newer kernels then do without it.
+_SPARSE = "CHECK=sparse -D__typeof_unqual__=__typeof__"
 _NOT_KERNEL = ("tools/", "samples/", "scripts/", "Documentation/")
 
 
@@ -46,7 +48,7 @@ def of_compiler(workshop: Workshop, names: Collection[str]) -> Counter[str]:
     for name in objects:
         (workshop.objects / name).unlink()
     say(f"sparse and W=1: {len(objects)} files of {workshop.tree.source.kernel}")
-    text = workshop.make("C=1", "W=1", "KCFLAGS=-Wno-error", *objects)
+    text = workshop.make("C=1", _SPARSE, "W=1", "KCFLAGS=-Wno-error", *objects)
     return parse_compiler(text, names)
 
 

@@ -6,7 +6,7 @@ import pytest
 from kernel_lab.cache import cache_root, digest
 from kernel_lab.check import exceptions
 from kernel_lab.errors import LabError
-from kernel_lab.series import Tree, changed_functions, touched_files
+from kernel_lab.series import Tree, changed_functions, kernel_part, touched_files
 from kernel_lab.source import Source
 from kernel_lab.warnings import kernel_files, parse_compiler, parse_kernel_doc
 
@@ -46,6 +46,19 @@ def patch(tmp_path: Path, number: int, text: str) -> Path:
 def test_touched_files_come_from_the_headers_only() -> None:
     text = PATCH.format(name="fs/proc/base.c", old="x", new="diff --git a/no b/no")
     assert touched_files([text, NEW_FILE]) == {"fs/proc/base.c", "new.c"}
+
+
+def test_the_kernel_s_part_is_what_its_image_is_made_of() -> None:
+    code = PATCH.format(name="fs/proc/base.c", old="x", new="y")
+    beside = [
+        PATCH.format(name=name, old="x", new="y")
+        for name in ("tools/testing/a.c", "Documentation/a.rst", "samples/a.c", "MAINTAINERS")
+    ]
+    indexed = code.replace("--- a", "index 1..2 100644\n--- a", 1)
+    assert kernel_part("a message\n" + beside[0] + indexed + "".join(beside[1:])) == code
+    assert kernel_part("another\n" + "".join(beside)) == ""
+    moved = code.replace("b/fs/proc/base.c\n", "b/tools/base.c\n", 1)
+    assert kernel_part(moved) == moved
 
 
 def test_the_tree_follows_the_series_and_the_source_stays_pristine(
