@@ -98,7 +98,7 @@ def _head(channels: list[Channel], kernel: str) -> list[str]:
     return [
         "# How one process may learn of another",
         "",
-        "Written by the lab from the output of the selftest `yama/channels_test`: do not edit.",
+        "Written by `kernel/lab results` from the output of the selftest `yama/channels_test`.",
         "",
         f"Kernel {kernel}: {len(channels)} channels, {probed} of them asked in the test.",
         "",

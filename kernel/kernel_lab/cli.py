@@ -93,7 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.set_defaults(verb=_test)
 
-    verb = verbs.add_parser("results", help="write what the runs have shown to kernel/RESULTS.md")
+    verb = verbs.add_parser(
+        "results", help="write what the runs have shown: RESULTS.md and CHANNELS.md in kernel"
+    )
     verb.set_defaults(verb=_results)
 
     verb = verbs.add_parser(
@@ -181,7 +183,7 @@ def _test(options: argparse.Namespace) -> int:
 
 
 def _results(_options: argparse.Namespace) -> int:
-    print(results.write_markdown())
+    print(*results.write_pages(), sep="\n")
     return 0
 
 

@@ -1,11 +1,11 @@
-"""What the runs of the lab have shown: kept in the cache, rendered as RESULTS.md."""
+"""What the runs of the lab have shown: kept in the cache, rendered as two pages."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kernel_lab import series
+from kernel_lab import channels, series
 from kernel_lab.archive import SUITES
 from kernel_lab.cache import cache_root, digest
 from kernel_lab.compare import Comparison
@@ -13,7 +13,10 @@ from kernel_lab.paths import KERNEL_DIR
 from kernel_lab.source import Source
 from kernel_lab.tap import Report
 
-FILE = KERNEL_DIR / "RESULTS.md"
+RESULTS = KERNEL_DIR / "RESULTS.md"
+CHANNELS = KERNEL_DIR / "CHANNELS.md"
+CHANNELS_OF = "6.12"  # what the page is about
+CHANNELS_TEST = "yama:channels_test"
 Record = dict[str, Any]  # as it stands in the file
 
 _HEAD = """\
@@ -53,7 +56,8 @@ def record_own(
 ) -> None:
     """Keep how the series' own tests went on a variant."""
     programs = {name: _counts(report) for name, report in sorted(own.items())}
-    _write(source, patches, variant, {"programs": programs})
+    listed = own[CHANNELS_TEST].output if CHANNELS_TEST in own else ""
+    _write(source, patches, variant, {"programs": programs, "channels": listed})
 
 
 def record_comparison(
@@ -100,10 +104,20 @@ def _series_digest(patches: Iterable[Path]) -> str:
     return digest(patch.read_bytes() for patch in patches)
 
 
-def write_markdown() -> Path:
-    """Write RESULTS.md from the present records and return its path."""
-    FILE.write_text(render({kernel: _records(kernel) for kernel in SUITES}), encoding="utf-8")
-    return FILE
+def write_pages() -> list[Path]:
+    """Write RESULTS.md, and CHANNELS.md where its test has run; return their paths.
+
+    Raises:
+        LabError: the test has printed something else than channels.
+    """
+    records = {kernel: _records(kernel) for kernel in SUITES}
+    RESULTS.write_text(render(records), encoding="utf-8")
+    plain = records[CHANNELS_OF].get("plain")
+    if not plain or not plain["channels"]:
+        return [RESULTS]
+    version = plain["source"].partition("-")[0]
+    CHANNELS.write_text(channels.table(plain["channels"], version), encoding="utf-8")
+    return [RESULTS, CHANNELS]
 
 
 def _records(kernel: str) -> dict[str, Record]:

@@ -29,7 +29,12 @@ class Report:
 
     verdict: Verdict
     subtests: tuple[Subtest, ...] = ()
-    tail: str = field(default="", compare=False)  # the end of the output, for a message
+    output: str = field(default="", compare=False)
+
+    @property
+    def tail(self) -> str:
+        """The end of the output, for a message."""
+        return "\n".join(self.output.splitlines()[-TAIL_LINES:])
 
     def count(self, outcome: Outcome) -> int:
         """Return how many subtests ended so."""
@@ -38,8 +43,7 @@ class Report:
 
 def report(status: int, output: str) -> Report:
     """Judge a program by its exit status and its TAP, if it prints some."""
-    tail = "\n".join(output.splitlines()[-TAIL_LINES:])
-    return Report(_verdict(status), tuple(_subtests(output)), tail)
+    return Report(_verdict(status), tuple(_subtests(output)), output)
 
 
 def _verdict(status: int) -> Verdict:

@@ -51,3 +51,19 @@ def test_a_result_of_another_series_says_so(
 ) -> None:
     (tmp_path / "0002-b.patch").write_text("changed")
     assert "| good (of an earlier series) |" in render({"6.12": results._records("6.12")})
+
+
+def test_both_pages_are_written(
+    records: dict[str, results.Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(results, "CHANNELS", tmp_path / "CHANNELS.md")
+    assert records
+    assert results.write_pages() == [tmp_path / "RESULTS.md"]
+    line = "# channel: kill(pid) | call | closed | 0 -> ESRCH | ESRCH | ESRCH | signal: hide\n"
+    listed = Report("pass", output=line)
+    patches = [tmp_path / "0001-a.patch"]
+    source = Source("6.12", "6.12.117-1", tmp_path)
+    results.record_own(source, patches, "plain", {results.CHANNELS_TEST: listed})
+    assert results.write_pages() == [tmp_path / "RESULTS.md", tmp_path / "CHANNELS.md"]
+    assert "Kernel 6.12.117: 1 channels" in (tmp_path / "CHANNELS.md").read_text(encoding="utf-8")
