@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import FrameType
+from typing import get_args
 
 from kernel_lab import build, console, results, rootfs, series
 from kernel_lab.cache import locked
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser(
         "root", help="make the Debian root image with the project, print its path"
     )
+    _add_suite(verb)
     verb.add_argument("--plain", action="store_true", help="without the project")
     verb.set_defaults(verb=_root)
 
@@ -114,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         default="debian",
         help="default: debian, with systemd",
     )
+    _add_suite(verb)
     verb.add_argument("--plain", action="store_true", help="a Debian root without the project")
     verb.add_argument(
         "--share",
@@ -138,6 +141,12 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("command", nargs="+", metavar="COMMAND", help="after `--`")
     verb.set_defaults(verb=_run)
     return parser
+
+
+def _add_suite(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--suite", choices=get_args(rootfs.Suite), default="bookworm", help="default: %(default)s"
+    )
 
 
 def _add_variant(verb: argparse.ArgumentParser) -> None:
@@ -188,7 +197,8 @@ def _results(_options: argparse.Namespace) -> int:
 
 
 def _root(options: argparse.Namespace) -> int:
-    print(rootfs.disk_image("", None) if options.plain else project_image())
+    suite = options.suite
+    print(rootfs.disk_image(suite, "", None) if options.plain else project_image(suite))
     return 0
 
 
@@ -197,6 +207,7 @@ def _run(options: argparse.Namespace) -> int:
         stock=options.stock,
         variant=options.variant,
         root=options.root,
+        suite=options.suite,
         plain=options.plain,
         share=options.share,
         timeout=options.timeout,

@@ -32,6 +32,7 @@ class GuestOptions:
     stock: bool = False  # the distribution's kernel source without our series
     variant: str = "plain"  # how the kernel is configured
     root: Root = "debian"
+    suite: rootfs.Suite = "bookworm"  # the Debian release
     plain: bool = False  # a Debian root without the project
     services: bool = True  # systemd and what it starts; else the command is all that runs
     share: Path | None = None  # host directory, read-write at /share
@@ -138,7 +139,8 @@ def prepare(kernel: str, command: Sequence[str], options: GuestOptions, scratch:
     if options.root == "busybox":
         initramfs = rootfs.busybox_initramfs()
     else:
-        disk = rootfs.disk_image("", None) if options.plain else project_image()
+        suite = options.suite
+        disk = rootfs.disk_image(suite, "", None) if options.plain else project_image(suite)
     job = scratch / "job"
     job.mkdir()
     shutil.copy(GUEST_DIR / "runner", job / "runner")

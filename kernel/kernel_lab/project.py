@@ -6,13 +6,13 @@ from pathlib import Path
 from kernel_lab.cache import cache_root, digest, locked
 from kernel_lab.command import run
 from kernel_lab.paths import PROJECT
-from kernel_lab.rootfs import disk_image
+from kernel_lab.rootfs import Suite, disk_image
 
 UNIT = "yama-session.service"
 
 
-def project_image() -> Path:
-    """Return a disk image of the Debian root with this checkout installed.
+def project_image(suite: Suite) -> Path:
+    """Return a disk image of a Debian release's root with this checkout installed.
 
     The image is named by what `make install` produces, so a change that does
     not reach the installed files costs nothing.
@@ -28,7 +28,7 @@ def project_image() -> Path:
             cwd=PROJECT,
         )
         stage.mkdir(parents=True, exist_ok=True)
-        return disk_image(_tree_digest(stage), lambda root: _install(stage, root))
+        return disk_image(suite, _tree_digest(stage), lambda root: _install(stage, root))
 
 
 def _install(stage: Path, root: Path) -> None:

@@ -5,13 +5,14 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from kernel_lab.cache import cache_root, digest, locked
 from kernel_lab.command import run, say
 from kernel_lab.errors import LabError
 from kernel_lab.paths import GUEST_DIR
 
-SUITE = "bookworm"
+Suite = Literal["bookworm", "trixie"]  # Debian 12 and 13
 IMAGE_SIZE = "3G"  # sparse: only what is used takes room
 
 
@@ -20,8 +21,8 @@ def packages(text: str) -> list[str]:
     return [word for line in text.splitlines() for word in line.partition("#")[0].split()]
 
 
-def debian_root() -> Path:
-    """Return the directory of a plain Debian root, making it if need be.
+def debian_root(suite: Suite) -> Path:
+    """Return the directory of a plain root of a Debian release, making it if need be.
 
     Raises:
         LabError: we are not root, or a package cannot be had.
@@ -29,13 +30,13 @@ def debian_root() -> Path:
     setup = (GUEST_DIR / "setup").read_text(encoding="utf-8")
     wanted = packages((GUEST_DIR / "packages").read_text(encoding="utf-8"))
     unit, init = GUEST_DIR / "lab.service", GUEST_DIR / "init"
-    words = [SUITE, " ".join(wanted), setup]
+    words = [suite, " ".join(wanted), setup]
     key = digest([*map(str.encode, words), unit.read_bytes(), init.read_bytes()])
     root = cache_root() / "roots" / key
     with locked("root"):
         if not root.is_dir():
             _require_root()
-            say(f"making a Debian {SUITE} root (about a minute)")
+            say(f"making a Debian {suite} root (about a minute)")
             scratch = root.with_name(key + ".new")
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +46,7 @@ def debian_root() -> Path:
                     "--variant=minbase",
                     "--mode=root",
                     f"--include={','.join(wanted)}",
-                    SUITE,
+                    suite,
                     str(scratch),
                 ]
             )
@@ -60,14 +61,15 @@ def debian_root() -> Path:
     return root
 
 
-def disk_image(key: str, fill: Callable[[Path], None] | None) -> Path:
-    """Return an ext4 image of the Debian root, by hash; no loop mount is used.
+def disk_image(suite: Suite, key: str, fill: Callable[[Path], None] | None) -> Path:
+    """Return an ext4 image of a Debian root, by hash; no loop mount is used.
 
     Args:
+        suite: the release.
         key: names what `fill` adds; "" with None for the plain root.
         fill: changes a copy of the root before the image is made.
     """
-    root = debian_root()
+    root = debian_root(suite)
     image = cache_root() / "images" / f"{root.name}-{key or 'plain'}.img"
     with locked("image"):
         if not image.exists():

@@ -6,6 +6,7 @@ what it needs:
 
     # guest: --stock
     # guest: --cmdline lsm=landlock
+    # guest: --suite bookworm --suite trixie
 """
 
 import argparse
@@ -13,30 +14,51 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from kernel_lab import GuestOptions, run_guest
+from kernel_lab.rootfs import Suite
 
 GUEST = Path(__file__).parent / "guest"
-MODULES = sorted(GUEST.glob("test_*.py"))
 
 pytestmark = pytest.mark.vm
 
 
-def wishes(text: str) -> argparse.Namespace:
-    """Return the `# guest:` options in the first lines of a test file."""
+@dataclass(frozen=True)
+class Wanted:
+    """A guest that a test file asks for."""
+
+    module: Path
+    suite: Suite
+    stock: bool
+    cmdline: str
+    timeout: float
+
+    @property
+    def name(self) -> str:
+        """The name of its test."""
+        return f"{self.module.stem}-{self.suite}"
+
+
+def guests(module: Path) -> Iterator[Wanted]:
+    """Yield the guests that the `# guest:` lines of a test file ask for."""
     words = [
         word
-        for line in text.splitlines()
+        for line in module.read_text(encoding="utf-8").splitlines()
         if line.startswith("# guest:")
         for word in shlex.split(line.removeprefix("# guest:"))
     ]
     parser = argparse.ArgumentParser(exit_on_error=False)
     parser.add_argument("--stock", action="store_true")
     parser.add_argument("--cmdline", default="")
+    parser.add_argument("--suite", action="append", choices=get_args(Suite))
     parser.add_argument("--timeout", type=float, default=600.0)
-    return parser.parse_args(words)
+    said = parser.parse_args(words)
+    for suite in said.suite or ["bookworm"]:
+        yield Wanted(module, suite, said.stock, said.cmdline, said.timeout)
 
 
 @pytest.fixture
@@ -54,17 +76,23 @@ def show(output: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-@pytest.mark.parametrize("module", MODULES, ids=[path.stem for path in MODULES])
-def test_guest(module: Path, share: Path) -> None:
+WANTED = [wanted for module in sorted(GUEST.glob("test_*.py")) for wanted in guests(module)]
+
+
+@pytest.mark.parametrize("wanted", WANTED, ids=[wanted.name for wanted in WANTED])
+def test_guest(wanted: Wanted, share: Path) -> None:
     """Every test of the module passes in a guest that stays healthy."""
-    wanted = wishes(module.read_text(encoding="utf-8"))
     options = "-c /dev/null --rootdir=/share -p isolation -p no:cacheprovider -ra -v --tb=short"
     command = ["env", "PYTHONPATH=/share", "python3", "-m", "pytest", *options.split()]
     result = run_guest(
         "6.12",
-        [*command, f"/share/{module.name}"],
+        [*command, f"/share/{wanted.module.name}"],
         GuestOptions(
-            stock=wanted.stock, cmdline=wanted.cmdline, timeout=wanted.timeout, share=share
+            stock=wanted.stock,
+            suite=wanted.suite,
+            cmdline=wanted.cmdline,
+            timeout=wanted.timeout,
+            share=share,
         ),
         on_output=show,
     )
