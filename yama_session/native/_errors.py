@@ -119,6 +119,15 @@ _OPERATIONS: Mapping[str, _Operation] = {
         DomainError,
         {errno.EBADMSG: "the text is not in the form of a domain's fdinfo"},
     ),
+    "ys_may_attach": _Operation(
+        "ask for the right to attach",
+        DomainError,
+        {
+            errno.EBADF: "the descriptor is not open",
+            errno.ESRCH: "the process has exited, or is hidden from this one",
+        },
+        unsupported=frozenset({errno.ENOSYS}),
+    ),
     "ys_procfs_new": _Operation(
         "make a private procfs",
         ProcfsError,

@@ -3,10 +3,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "yama_native.h"
@@ -189,4 +191,19 @@ int ys_info(int domain_fd, struct ys_domain_info *ret)
 	if (len == -ENOENT)
 		return -EBADF;
 	return len < 0 ? len : ys_parse_fdinfo(buf, len, ret);
+}
+
+int ys_may_attach(int pidfd)
+{
+	int fd;
+
+	if (fcntl(pidfd, F_GETFD) < 0)
+		return -EBADF;
+	/* Access is judged before the descriptor is looked for, which nobody has */
+	fd = syscall(SYS_pidfd_getfd, pidfd, INT_MAX, 0);
+	if (fd >= 0)
+		close(fd);
+	if (fd >= 0 || errno == EBADF)
+		return 1;
+	return errno == EPERM ? 0 : -errno;
 }

@@ -81,6 +81,14 @@ int ys_parse_attr(const char *text, size_t len, struct ys_domain_info *ret);
 int ys_parse_fdinfo(const char *text, size_t len, struct ys_domain_info *ret);
 
 /*
+ * look.c: ask whether the kernel would let this task attach to the process
+ * behind a pidfd, by a call that needs the same access and then does nothing.
+ * Returns 1 or 0; -ESRCH: it has exited, or is hidden.  That another one traces
+ * it already, or that it is a kernel thread, is not asked.
+ */
+int ys_may_attach(int pidfd);
+
+/*
  * procfs.c: a private instance of procfs.
  *
  * ys_procfs_new() returns a detached mount (nosuid, nodev, noexec).
