@@ -13,6 +13,7 @@ from yama_session.errors import (
     LandlockError,
     NamespaceError,
     PolicyError,
+    ProcessMissing,
     ProcfsError,
     ServiceError,
     SystemCallError,
@@ -22,6 +23,7 @@ from yama_session.errors import (
 from yama_session.levels import Group, Proc, Scope, View
 from yama_session.native import OwnedFd
 from yama_session.procfs import HidePid, Procfs
+from yama_session.reach import Answer, Verdict, can_attach
 from yama_session.scope import (
     Domain,
     DomainInfo,
@@ -35,6 +37,7 @@ from yama_session.scope import (
 
 __all__ = [
     "AccountError",
+    "Answer",
     "Domain",
     "DomainError",
     "DomainInfo",
@@ -47,16 +50,19 @@ __all__ = [
     "OwnedFd",
     "PolicyError",
     "Proc",
+    "ProcessMissing",
     "Procfs",
     "ProcfsError",
     "Scope",
     "ServiceError",
     "SystemCallError",
+    "Verdict",
     "VerifyError",
     "View",
     "YamaSessionError",
     "__version__",
     "allow",
+    "can_attach",
     "check",
     "describe",
     "enter",

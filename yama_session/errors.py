@@ -53,6 +53,10 @@ class VerifyError(SystemCallError):
     """A confinement that was applied does not hold."""
 
 
+class ProcessMissing(YamaSessionError):
+    """There is no such process, or it is hidden from the caller."""
+
+
 class EnforcerError(YamaSessionError):
     """No enforcer on this kernel honours what was asked for."""
 

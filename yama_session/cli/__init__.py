@@ -1,15 +1,17 @@
 """The command ``yama-session``.
 
-Each verb is a module of this package whose name has no leading underscore,
-with ``HELP`` (one line), ``add_arguments(parser)`` and ``run(args) -> int``;
-adding the module adds the verb. Verbs import the service lazily, so that
-``run`` starts fast and works where no bus is.
+Each verb is a module of this package whose name has no leading underscore
+(one inside is a dash of the verb), with ``HELP`` (one line),
+``add_arguments(parser)`` and ``run(args) -> int``; adding the module adds the
+verb. Verbs import the service lazily, so that ``run`` starts fast and works
+where no bus is.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import pkgutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -44,7 +46,8 @@ def verbs() -> Iterator[tuple[str, Verb]]:
     """Yield the name and the module of every verb, sorted."""
     for module in sorted(pkgutil.iter_modules(__path__), key=lambda item: item.name):
         if not module.name.startswith("_"):
-            yield module.name, cast(Verb, importlib.import_module(f"{__name__}.{module.name}"))
+            name = module.name.replace("_", "-")
+            yield name, cast(Verb, importlib.import_module(f"{__name__}.{module.name}"))
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -77,4 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(args.run(args))
     except YamaSessionError as error:
         print(f"{PROG}: {error}", file=sys.stderr)
+        return ExitCode.REFUSED
+    except BrokenPipeError:  # whoever read the output has had enough, as head(1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.REFUSED

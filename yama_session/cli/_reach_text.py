@@ -1,0 +1,57 @@
+"""How answers about reach are printed."""
+
+from __future__ import annotations
+
+from yama_session.cli._table import Colour, coloured, printable
+from yama_session.reach import Answer, Verdict
+from yama_session.scope import DomainInfo
+
+_COLOURS = {
+    Verdict.YES: Colour.GOOD,
+    Verdict.NO: Colour.BAD,
+    Verdict.UNKNOWN: Colour.DOUBTFUL,
+}
+
+
+def answer_plain(answer: Answer) -> dict[str, object]:
+    """Return an answer for JSON."""
+    return {
+        "answer": answer.verdict.value,
+        "rule": answer.rule,
+        "reason": answer.reason,
+        "change": answer.change or None,
+        "asked": answer.asked,
+    }
+
+
+def answer_lines(what: str, answer: Answer) -> list[str]:
+    """Return an answer for people."""
+    word = coloured(answer.verdict.value, _COLOURS[answer.verdict])
+    lines = [f"{what + ':':<12}{word}: {printable(answer.reason)}"]
+    if answer.change:
+        lines.append(f"{'':<12}what would change it: {printable(answer.change)}")
+    return lines
+
+
+def domain_plain(domain: DomainInfo | None) -> dict[str, object] | None:
+    """Return a domain for JSON."""
+    if domain is None:
+        return None
+    return {
+        "id": domain.id,
+        "scope": domain.scope.word,
+        "view": domain.view.word,
+        "depth": domain.depth,
+        "override": domain.override,
+    }
+
+
+def domain_text(domain: DomainInfo | None) -> str:
+    """Return a domain for people."""
+    if domain is None:
+        return "in no domain"
+    override = ", override" if domain.override else ""
+    return (
+        f"domain {domain.id} (scope {domain.scope.word}, view {domain.view.word}, "
+        f"depth {domain.depth}{override})"
+    )

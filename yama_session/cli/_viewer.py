@@ -1,0 +1,152 @@
+"""Who looks, as ``--as`` says it: a process, or a login of a user as the policy has it now."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from yama_session.errors import AccountError, ServiceError
+from yama_session.levels import Group, Proc, Scope, View
+from yama_session.policy import Login, Policy, Settings, Source, load, understand
+from yama_session.reach import Ids, Reach, Task, look
+from yama_session.reach.answer import no
+from yama_session.reach.domains import Process, processes
+from yama_session.reach.facts import NEW_DOMAIN
+from yama_session.scope import DomainInfo
+
+#: More capabilities than there are.
+_EVERY_CAPABILITY = (1 << 64) - 1
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """A viewer, and where what is known of it comes from.
+
+    Args:
+        task: as :func:`yama_session.reach.reach` takes it.
+        member: a process of its domain, if it is a login to come.
+        user: the account, if it is a login to come.
+        source: the rule of the policy that decides then, as ``file:line``.
+        landlock: whether Landlock confines it.
+    """
+
+    task: Task | int | None
+    member: int = 0
+    user: str | None = None
+    source: str | None = None
+    landlock: bool = False
+
+    def adjusted(self, found: Reach) -> Reach:
+        """Return the answers with what Landlock refuses: it takes in nothing that runs already."""
+        if not self.landlock:
+            return found
+        assert isinstance(self.task, Task)
+        reason = f"{self.task} is in a Landlock domain of its own, and the target is outside"
+        refusal = no("landlock", reason, "another enforcer, or no view, in the policy")
+        names = found.visible if self.task.hidepid == "off" else refusal
+        return replace(found, visible=names, readable=refusal, attachable=refusal)
+
+
+def viewer_from(text: str | None) -> Viewer:
+    """Return the viewer that an option names; ``None`` is the caller.
+
+    Raises:
+        AccountError: no such user.
+        PolicyError: the policy cannot be read.
+        ServiceError: what is needed of the user's sessions is not told.
+    """
+    if text is None or text.isdecimal():
+        return Viewer(None if text is None else int(text))
+    return _login(text)
+
+
+def _login(user: str) -> Viewer:
+    # Imported here: only this form of the command has to do with the service.
+    from yama_session.service.accounts import lookup
+    from yama_session.service.confinement import choose
+
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        raise AccountError(f"there is no user {user!r}: --as takes a pid or a user") from None
+    uid, groups = lookup(user)
+    decision = _policy().resolve(Login(user, uid, sorted(groups)))
+    settings = decision.settings
+    enforcer = choose(settings)
+    capabilities = 0 if uid else _EVERY_CAPABILITY
+    task = Task(
+        pid=0,
+        name=f"a login of {user}",
+        uid=Ids(*4 * (uid,)),
+        gid=Ids(*4 * (account.pw_gid,)),
+        effective=capabilities,
+        permitted=capabilities,
+        user_ns=look.task(os.getpid()).user_ns,
+        hidepid=_hidepid(settings, enforcer.name if enforcer else "", user, account.pw_gid),
+    )
+    viewer = Viewer(task, 0, user, decision.source, bool(enforcer and enforcer.name == "landlock"))
+    if enforcer is None or enforcer.name != "yama":
+        return viewer
+    domain, member = _domain(uid, settings)
+    return replace(viewer, task=replace(task, domain=domain), member=member)
+
+
+def _policy() -> Policy:
+    """The policy in force where the service tells it, else what the files say."""
+    from yama_session.service import client
+
+    with suppress(ServiceError):
+        sources = [Source(Path(file), text) for file, text in client.policy_sources()]
+        return understand(sources).policy
+    return load()
+
+
+def _hidepid(settings: Settings, enforcer: str, user: str, gid: int) -> str | None:
+    if not enforcer or settings.proc is Proc.HOST or settings.view is View.ALL:
+        groups = os.getgrouplist(user, gid)
+        return look.hidepid(1 if Path("/proc/1").exists() else os.getpid(), groups)
+    plain = enforcer == "yama" and settings.proc is Proc.PRIVATE
+    return "off" if plain else "ptraceable"
+
+
+def _domain(uid: int, settings: Settings) -> tuple[DomainInfo, int]:
+    """The domain that a login would be in now, and a process that is in it."""
+    new = DomainInfo(settings.scope, settings.view, 1, NEW_DOMAIN, settings.override)
+    if settings.group is Group.SESSION:
+        return new, 0
+    living = _living(uid)
+    if living is None:
+        return new, 0
+    info = living.domain
+    assert info is not None  # that is what it was chosen by
+    scope = settings.scope
+    if info.override and not settings.override:
+        scope = max(scope, look.machine().level or Scope.CLASSIC)
+    if scope <= info.scope and settings.view <= info.view:
+        return info, living.pid
+    # As the service does it: what is stricter nests.
+    scope, view = max(scope, info.scope), max(settings.view, info.view)
+    return DomainInfo(scope, view, info.depth + 1, NEW_DOMAIN, info.override), 0
+
+
+def _living(uid: int) -> Process | None:
+    """Return a process of the domain that all logins of a user share, ``None`` if there is none."""
+    from yama_session.service import client
+
+    if os.getuid() not in (0, uid):
+        raise ServiceError(f"only root and uid {uid} are told which domain a login would share")
+    sessions = [s for s in client.list_sessions() if s["uid"] == uid and s["group"] == "user"]
+    ids = [s["domain"] for s in sorted(sessions, key=lambda s: float(s["since"])) if s["domain"]]
+    confined = [item for item in processes() if item.domain]
+    if ids:
+        return next((item for item in confined if item.domain and item.domain.id == ids[-1]), None)
+    left = [item.pid for item in confined if item.uid == uid]
+    if left:
+        raise ServiceError(
+            f"pid {left[0]} has outlived the sessions of uid {uid}: whether a login would share "
+            f"its domain is not told; ask with --as {left[0]}"
+        )
+    return None

@@ -1,0 +1,87 @@
+"""Which processes there are in which domain, and which domain is nested in which."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from yama_session.errors import KernelUnsupported, YamaSessionError
+from yama_session.reach import witness
+from yama_session.scope import DomainInfo, describe
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process as a list shows it.
+
+    Args:
+        pid: its number.
+        parent: its parent's.
+        uid: its real uid.
+        name: its name.
+        domain: its main thread's domain, ``None`` for none.
+    """
+
+    pid: int
+    parent: int
+    uid: int
+    name: str
+    domain: DomainInfo | None
+
+
+def processes() -> Iterator[Process]:
+    """Yield every process that exists for the caller, by number."""
+    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()):  # noqa: PTH208
+        # It may exit while it is looked at.
+        with suppress(OSError, YamaSessionError):
+            yield _process(pid)
+
+
+def _process(pid: int) -> Process:
+    text = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    status = {key: value.strip() for key, _, value in (s.partition(":") for s in text.splitlines())}
+    try:
+        domain = describe(pid)
+    except KernelUnsupported:
+        domain = None
+    uid = int(status["Uid"].split()[0])
+    return Process(pid, int(status["PPid"]), uid, status["Name"], domain)
+
+
+def parents(found: Sequence[Process]) -> Mapping[int, int | None]:
+    """Return for each domain the id of the one that it is nested in.
+
+    0 for one at the top, or whose parent holds no process that is seen;
+    ``None`` if the caller has not the right to find out.
+
+    Args:
+        found: the processes, as :func:`processes` yields them.
+    """
+    domains = {item.domain.id: item.domain for item in found if item.domain}
+    members = {item.domain.id: item.pid for item in reversed(found) if item.domain}
+    return {
+        id_: 0 if info.depth == 1 else _parent(info, domains, members)
+        for id_, info in domains.items()
+    }
+
+
+def _parent(
+    info: DomainInfo, domains: Mapping[int, DomainInfo], members: Mapping[int, int]
+) -> int | None:
+    inner = witness.domain_of(members[info.id])
+    if inner is None:
+        return None
+    with inner:
+        # The innermost that contains it: what is between may hold no process.
+        around = [other for other in domains.values() if other.depth < info.depth]
+        for other in sorted(around, key=lambda item: -item.depth):
+            outer = witness.domain_of(members[other.id])
+            if outer is None:
+                return None
+            with outer:
+                if witness.contains(outer, inner):
+                    return other.id
+    return 0
