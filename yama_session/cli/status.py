@@ -11,6 +11,7 @@ from typing import Any
 
 from yama_session import KernelUnsupported, ServiceError, describe, supported
 from yama_session.cli._exit import ExitCode
+from yama_session.cli._table import Colour, coloured, printable
 from yama_session.enforcers import ENFORCERS
 
 HELP = "show what is enforced, and what could be"
@@ -80,29 +81,46 @@ def _lines(status: Mapping[str, Any]) -> list[str]:
     domain, sysctl = status["domain"], status["ptrace_scope"]
     own = " ".join(f"{key}={value}" for key, value in domain.items()) if domain else "none"
     lines = [
-        f"enforcer {name}: {state['state']}: {state['reason']}"
+        _line(f"enforcer {name}", f"{_state(state['state'])}: {printable(state['reason'])}")
         for name, state in status["enforcers"].items()
     ]
-    lines.append(f"kernel interface: {status['kernel_abi'] or 'none'}")
-    lines.append(f"own domain: {own}")
-    lines.append(f"kernel.yama.ptrace_scope: {'no Yama' if sysctl is None else sysctl}")
+    lines.append(_line("kernel interface", str(status["kernel_abi"] or "none")))
+    lines.append(_line("own domain", own))
+    lines.append(_line("kernel.yama.ptrace_scope", "no Yama" if sysctl is None else str(sysctl)))
     service = status["service"]
     if not service["reachable"]:
-        lines.append(f"service: unreachable: {service['reason']}")
-    else:
-        lines += [f"service {key}: {value}" for key, value in _service_lines(service)]
-    return lines
+        reason = printable(service["reason"])
+        return [*lines, _line("service", f"{coloured('unreachable', Colour.BAD)}: {reason}")]
+    return lines + [
+        _line(f"service {key}", value if key == "policy" else printable(value))
+        for key, value in _service_lines(service)
+    ]
 
 
-def _service_lines(service: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+def _line(what: str, value: str) -> str:
+    return f"{coloured(what, Colour.FAINT)}: {value}"
+
+
+def _state(word: str) -> str:
+    return coloured(word, Colour.GOOD if word == "available" else Colour.DOUBTFUL)
+
+
+def _service_lines(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in service.items():
         if key == "reachable":
             continue
-        if key == "policy" and value == "last-good":
-            value = "the last good one: what the files say now is refused"
-        if isinstance(value, dict):
-            yield from ((f"{key} {name}", item) for name, item in value.items())
+        if key == "policy":
+            yield key, _policy(printable(value))
+        elif isinstance(value, dict):
+            yield from ((f"{key} {name}", str(item)) for name, item in value.items())
         elif isinstance(value, list):
-            yield from ((key, item) for item in value or ["none"])
+            yield from ((key, str(item)) for item in value or ["none"])
         else:
-            yield key, value
+            yield key, str(value)
+
+
+def _policy(state: str) -> str:
+    if state == "last-good":
+        text = "the last good one: what the files say now is refused"
+        return coloured(text, Colour.BAD)
+    return coloured(state, Colour.GOOD if state == "loaded" else Colour.BAD)

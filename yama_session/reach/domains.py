@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yama_session.errors import KernelUnsupported, YamaSessionError
+from yama_session.levels import View
 from yama_session.reach import witness
 from yama_session.scope import DomainInfo, describe
 
@@ -85,3 +86,54 @@ def _parent(
                 if witness.contains(outer, inner):
                     return other.id
     return 0
+
+
+def sight(
+    found: Sequence[Process], parent_of: Mapping[int, int | None]
+) -> dict[int, set[int] | None]:
+    """Return which domains each domain sees, 0 standing for no domain.
+
+    Capabilities and relations aside; with the view ``inferiors`` a process sees
+    of these its own descendants. ``None``: the caller has not the right to
+    find out.
+
+    Args:
+        found: the processes, as :func:`processes` yields them.
+        parent_of: what :func:`parents` says of them.
+    """
+    domains = {item.domain.id: item.domain for item in found if item.domain}
+    members = {item.domain.id: item.pid for item in reversed(found) if item.domain}
+    return {id_: _sight(info, domains, members, parent_of) for id_, info in domains.items()}
+
+
+def _sight(
+    info: DomainInfo,
+    domains: Mapping[int, DomainInfo],
+    members: Mapping[int, int],
+    parent_of: Mapping[int, int | None],
+) -> set[int] | None:
+    if info.view is View.ALL:
+        return {0, *domains}
+    inside = {other for other in domains if info.id in _around(other, parent_of)}
+    deeper = any(other.depth > info.depth for other in domains.values())
+    if deeper and None in parent_of.values():
+        return None
+    if info.depth == 1 or info.view is View.INFERIORS:
+        return inside
+    # Its own view may be all: then it sees as much as the domain around it.
+    domain = witness.domain_of(members[info.id])
+    if domain is None:
+        return None
+    with domain:
+        answers = {id_: witness.sees(domain, members[id_]) for id_ in domains.keys() - inside}
+    if None in answers.values():
+        return None
+    return inside | {id_ for id_, seen in answers.items() if seen}
+
+
+def _around(id_: int, parent_of: Mapping[int, int | None]) -> Iterator[int]:
+    """Yield a domain and those that it is nested in, as far as they are known."""
+    around: int | None = id_
+    while around:
+        yield around
+        around = parent_of[around]
