@@ -10,7 +10,7 @@ import fcntl
 import os
 import re
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from yama_session.errors import DomainError, KernelUnsupported, ProcessMissing
@@ -233,12 +233,20 @@ def hidepid(pid: int, groups: Collection[int]) -> str | None:
         mounts = Path(f"/proc/{pid}/mountinfo").read_text(errors="replace").splitlines()
     except OSError:
         return None
-    found = "off"
+    options = _top_proc(mounts)
+    found = options.get("hidepid", "off")
+    exempt = found != "ptraceable" and int(options.get("gid", "-1")) in groups
+    return "off" if exempt else found
+
+
+def _top_proc(mounts: Sequence[str]) -> dict[str, str]:
+    """The options of the procfs on top of those on /proc: the one on which no other stands."""
+    found: dict[str, dict[str, str]] = {}
+    below = set()
     for line in mounts:
         mount, _, kind = line.partition(" - ")
-        if mount.split()[4] == "/proc" and kind.split()[0] == "proc":
-            options = dict(word.partition("=")[::2] for word in kind.split()[-1].split(","))
-            found = options.get("hidepid", "off")
-            exempt = found != "ptraceable" and int(options.get("gid", "-1")) in groups
-            found = "off" if exempt else found
-    return found
+        number, parent, _, _, where = mount.split()[:5]
+        if where == "/proc" and kind.startswith("proc "):
+            found[number] = dict(word.partition("=")[::2] for word in kind.split()[-1].split(","))
+            below.add(parent)
+    return next((options for number, options in found.items() if number not in below), {})
