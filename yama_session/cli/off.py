@@ -1,0 +1,83 @@
+"""Switch off: new logins are not confined any more.
+
+Takes the module's lines out of PAM's services first (those of pam-auth-update
+and of 'setup --landlock'), then stops and disables the units, then removes what
+the service keeps in /run. Sessions that are confined stay so until they end:
+they are listed. Policy and programs stay installed. Doing it again does nothing.
+
+To switch on again:
+  pam-auth-update --enable yama-session    (or: yama-session setup --landlock)
+  systemctl enable --now yama-session
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Iterator
+
+from yama_session.cli._exit import ExitCode
+from yama_session.cli._off_steps import Step, leftovers, pam_steps, unit_steps
+from yama_session.cli._root import require_root
+from yama_session.cli._table import printable
+from yama_session.cli._who import Confined, confined
+from yama_session.errors import YamaSessionError
+
+HELP = "switch off: stop confining new logins, and list who still is"
+
+
+class StillOn(YamaSessionError):
+    """A step did not have its effect, and the rest was not done."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``off``."""
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Switch off."""
+    require_root("it changes PAM's services and systemd's units")
+    still = list(confined())
+    done = list(_take(pam_steps(), args))
+    left = [] if args.dry_run else leftovers()
+    if left:
+        raise StillOn(
+            f"{', '.join(left)}: a line of the module is still there, which nobody but you has "
+            "written: take it out by hand, then run this again (the service still runs)"
+        )
+    done += _take(unit_steps(), args)
+    _print(args, done, still)
+    return ExitCode.OK
+
+
+def _take(steps: Iterable[Step], args: argparse.Namespace) -> Iterator[Step]:
+    for step in steps:
+        if not args.json:
+            print(f"{'would' if args.dry_run else 'doing'}: {printable(step.text)}", flush=True)
+        if not args.dry_run:
+            step.act()
+        yield step
+
+
+def _print(args: argparse.Namespace, done: list[Step], still: list[Confined]) -> None:
+    if args.json:
+        plain = {
+            "dry_run": args.dry_run,
+            "steps": [step.text for step in done],
+            "still_confined": [item.plain() for item in still],
+        }
+        print(json.dumps(plain, indent=2))
+    else:
+        print("\n".join(_lines(done, still)))
+
+
+def _lines(done: list[Step], still: list[Confined]) -> Iterator[str]:
+    if not done:
+        yield "already off: nothing to do"
+    if still:
+        yield "still confined, until these processes exit:"
+        yield from (f"  {printable(item)}" for item in still)
+    else:
+        yield "nobody is confined"

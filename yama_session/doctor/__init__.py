@@ -1,0 +1,48 @@
+"""Looks for what keeps a policy from holding, and says of each finding what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from yama_session.doctor import machine, pam, processes
+from yama_session.doctor.finding import Finding, Severity
+from yama_session.errors import ServiceError
+from yama_session.pamd import Services
+from yama_session.policy import Policy, Reading, Source, outcomes, read, understand
+from yama_session.reach.domains import processes as all_processes
+from yama_session.scope import supported
+
+__all__ = ["Finding", "Severity", "examine"]
+
+
+def examine() -> Iterator[Finding]:
+    """Examine the machine; yields each finding as it is made.
+
+    Only root sees all of it: to anybody else much looks as if it were missing.
+    """
+    files = read()
+    policy = _in_force(files)
+    yield from machine.examine_kernel(policy)
+    yield from machine.examine_policy(files)
+    yield from machine.examine_service()
+    yield from pam.examine(Services(), landlock=_by_landlock(policy))
+    if supported():
+        yield from processes.examine(all_processes(), policy)
+    yield from machine.examine_files()
+
+
+def _in_force(files: Reading) -> Policy:
+    """The policy in force where the service runs, else what the files say."""
+    if machine.systemctl("is-active", machine.UNIT) == "active":
+        from yama_session.service import client
+
+        with suppress(ServiceError):
+            sources = [Source(Path(file), text) for file, text in client.policy_sources()]
+            return understand(sources).policy
+    return files.policy
+
+
+def _by_landlock(policy: Policy) -> bool:
+    return any(decision.settings.enforcer == "landlock" for decision in outcomes(policy))
