@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from dbus_next.aio.message_bus import MessageBus
-from dbus_next.constants import BusType, MessageType
+from dbus_next.constants import BusType, MessageFlag, MessageType
 from dbus_next.message import Message
 from dbus_next.signature import Variant
 
@@ -96,7 +96,14 @@ async def _send(member: str) -> Message:
     bus: Any = await MessageBus(bus_type=BusType.SYSTEM, negotiate_unix_fd=True).connect()
     try:
         answer: Message | None = await bus.call(
-            Message(destination=BUS_NAME, path=OBJECT_PATH, interface=INTERFACE, member=member)
+            Message(
+                destination=BUS_NAME,
+                path=OBJECT_PATH,
+                interface=INTERFACE,
+                member=member,
+                # Looking must not start what an administrator has switched off.
+                flags=MessageFlag.NO_AUTOSTART,
+            )
         )
         assert answer is not None  # a method call has one
         return answer
