@@ -1,6 +1,7 @@
 # make setup       install what the rest needs (Debian 12, as root)
 # make demo        the main job on this machine and in a virtual one
 # make test        everything: lint, unit, host, series-check, kernel, vm
+# make test-sessions  all guests with logins, the long ones too; tests/RESULTS.md
 # make test-kernels  all checks of every series, against stock, plain and debug
 # make bench       what the series costs, in instructions; bench/RESULTS.md
 # make install     DESTDIR= PREFIX=/usr
@@ -79,6 +80,7 @@ install-pam:
 DATA	:= \
 	org.yama.Session1.conf:$(PREFIX)/share/dbus-1/system.d \
 	org.yama.Session1.service:$(PREFIX)/share/dbus-1/system-services \
+	org.yama.session1.policy:$(PREFIX)/share/polkit-1/actions \
 	yama-session.service:$(PREFIX)/lib/systemd/system \
 	yama-session-at.path:$(PREFIX)/lib/systemd/system \
 	yama-session-at.service:$(PREFIX)/lib/systemd/system \
@@ -116,6 +118,10 @@ series-check:
 test-kernel:
 	kernel/lab test --own $(KERNEL)
 
+# All guests, those too that take long: real logins of every kind on two releases.
+test-sessions: packages native
+	$(VENV)/bin/pytest tests/vm --long --results tests/RESULTS.md
+
 # An hour and more for each kernel: every patch is built, then seven variants.
 test-kernels: packages native
 	for kernel in $(notdir $(wildcard kernel/series/*)); do \
@@ -132,7 +138,7 @@ clean:
 	rm -rf build $(VENV) $(NATIVE) *.egg-info
 
 .PHONY: all help setup packages native pam install install-python install-pam \
-	install-data demo test lint test-unit test-host test-vm series-check \
-	test-kernel test-kernels bench clean
+	install-data demo test lint test-unit test-host test-vm test-sessions \
+	series-check test-kernel test-kernels bench clean
 # The steps of `setup` and `test` build on one another: in order, one at a time.
 .NOTPARALLEL:

@@ -1,4 +1,4 @@
-"""Each file in `guest/` boots a kernel of its own and runs there, as root, under systemd.
+"""Each file in the folders here boots a kernel of its own and runs there, as root.
 
 What a test in the guest proves is told there; here only the guest is judged:
 its kernel must not complain, and tests must have run and passed. A file may say
@@ -7,6 +7,9 @@ what it needs:
     # guest: --stock
     # guest: --cmdline lsm=landlock
     # guest: --suite bookworm --suite trixie
+    # guest: --long
+
+A long one runs only if it is asked for (`pytest --long`, `make test-sessions`).
 """
 
 import argparse
@@ -19,10 +22,14 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from _pytest.mark import ParameterSet
 from kernel_lab import GuestOptions, run_guest
 from kernel_lab.rootfs import Suite
 
 GUEST = Path(__file__).parent / "guest"
+BREAKAGES = Path(__file__).parent / "breakages"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+KERNEL = "6.12"
 
 pytestmark = pytest.mark.vm
 
@@ -36,6 +43,7 @@ class Wanted:
     stock: bool
     cmdline: str
     timeout: float
+    long: bool
 
     @property
     def name(self) -> str:
@@ -56,16 +64,20 @@ def guests(module: Path) -> Iterator[Wanted]:
     parser.add_argument("--cmdline", default="")
     parser.add_argument("--suite", action="append", choices=get_args(Suite))
     parser.add_argument("--timeout", type=float, default=600.0)
+    parser.add_argument("--long", action="store_true")
     said = parser.parse_args(words)
     for suite in said.suite or ["bookworm"]:
-        yield Wanted(module, suite, said.stock, said.cmdline, said.timeout)
+        yield Wanted(module, suite, said.stock, said.cmdline, said.timeout, said.long)
 
 
 @pytest.fixture
 def share(tmp_path: Path) -> Iterator[Path]:
-    """A directory for the guest with its tests and nothing else."""
+    """A directory for the guest with its tests and the examples."""
     place = tmp_path / "share"
     shutil.copytree(GUEST, place, ignore=shutil.ignore_patterns("__pycache__"))
+    for module in BREAKAGES.glob("*.py"):
+        shutil.copy(module, place)
+    shutil.copytree(EXAMPLES, place / "examples")
     yield place
     shutil.rmtree(place)
 
@@ -76,16 +88,21 @@ def show(output: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-WANTED = [wanted for module in sorted(GUEST.glob("test_*.py")) for wanted in guests(module)]
+def parameters() -> Iterator[ParameterSet]:
+    """Yield one parameter for each guest that a test file asks for."""
+    for module in sorted([*GUEST.glob("test_*.py"), *BREAKAGES.glob("test_*.py")]):
+        for wanted in guests(module):
+            marks = [pytest.mark.long] if wanted.long else []
+            yield pytest.param(wanted, id=wanted.name, marks=marks)
 
 
-@pytest.mark.parametrize("wanted", WANTED, ids=[wanted.name for wanted in WANTED])
-def test_guest(wanted: Wanted, share: Path) -> None:
+@pytest.mark.parametrize("wanted", list(parameters()))
+def test_guest(wanted: Wanted, share: Path, rows: list[tuple[str, ...]]) -> None:
     """Every test of the module passes in a guest that stays healthy."""
     options = "-c /dev/null --rootdir=/share -p isolation -p no:cacheprovider -ra -v --tb=short"
     command = ["env", "PYTHONPATH=/share", "python3", "-m", "pytest", *options.split()]
     result = run_guest(
-        "6.12",
+        KERNEL,
         [*command, f"/share/{wanted.module.name}"],
         GuestOptions(
             stock=wanted.stock,
@@ -96,6 +113,9 @@ def test_guest(wanted: Wanted, share: Path) -> None:
         ),
         on_output=show,
     )
+    last = result.output.rstrip().rpartition("\n")[2].strip("= ")
+    kernel = "stock" if wanted.stock else "the series"
+    rows.append((wanted.module.stem, wanted.suite, kernel, result.problem or last))
     assert result.ok, result.explain()
-    assert " passed" in result.output
-    assert " skipped" not in result.output.splitlines()[-1]
+    assert " passed" in last
+    assert " skipped" not in last

@@ -1,0 +1,79 @@
+# guest: --suite bookworm --suite trixie
+# guest: --long --timeout 1200
+"""Every way to log in ends in the user's domain, or is known not to."""
+
+from collections.abc import Iterator
+
+import pytest
+from logins import Login, end_logins, sessions, sh, wait_for
+from stacks import STACKS, USER, Stack, prepare
+
+NAMES = [stack.name for stack in STACKS]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _prepared() -> None:
+    prepare()
+
+
+@pytest.fixture
+def other() -> Iterator[Login]:
+    """A login of the same user beside the one that is tried."""
+    with Login(USER) as login:
+        yield login
+    end_logins(USER)
+
+
+def own_sessions() -> list[dict[str, object]]:
+    return [session for session in sessions() if session["user"] == USER]
+
+
+@pytest.mark.parametrize("stack", STACKS, ids=NAMES)
+def test_stack_joins_the_user_s_domain_and_its_end_is_seen(stack: Stack, other: Login) -> None:
+    before = own_sessions()
+    with stack.live() as seen:
+        if not stack.service:
+            assert (seen.domain, seen.init) == ("none", True)
+            assert own_sessions() == before
+            return
+        assert f"id={other.domain_id()}" in seen.domain.split()
+        assert not seen.init
+        assert other.sees(seen.pid)
+        assert stack.service in {session["service"] for session in own_sessions()}
+
+    def ended() -> bool:
+        # Every login brings the user manager with it, which stays for a while.
+        return {session["service"] for session in own_sessions()} <= {"sshd", "systemd-user"}
+
+    wait_for(ended, f"the session of {stack.name} has ended; there are {own_sessions()}")
+    if stack.service == "sshd":
+        wait_for(lambda: len(own_sessions()) <= len(before), "one login is left")
+
+
+@pytest.fixture(scope="class")
+def dead_service() -> Iterator[None]:
+    """Not even `yama-session list` brings it back."""
+    assert sh("systemctl mask --runtime --now yama-session").status == 0
+    yield
+    assert sh("systemctl unmask --runtime yama-session").status == 0
+    assert sh("systemctl start yama-session").status == 0
+
+
+@pytest.fixture
+def _nobody_left() -> Iterator[None]:
+    yield
+    sh(f"loginctl terminate-user {USER}; pkill -KILL -U {USER}")
+    wait_for(lambda: sh(f"pgrep -U {USER}").status == 1, f"{USER} still runs something")
+
+
+@pytest.mark.usefixtures("dead_service", "_nobody_left")
+class TestWithoutTheService:
+    @pytest.mark.parametrize("stack", STACKS, ids=NAMES)
+    def test_stack_is_confined_by_the_fallback(self, stack: Stack) -> None:
+        with stack.live() as seen:
+            if stack.service:
+                assert "view=domain" in seen.domain
+                assert not seen.init
+            else:
+                assert (seen.domain, seen.init) == ("none", True)
+        assert sh("systemctl is-active yama-session").status != 0
