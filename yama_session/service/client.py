@@ -17,6 +17,12 @@ from yama_session.service.interface import BUS_NAME, INTERFACE, OBJECT_PATH
 #: Seconds to wait for an answer.
 LIMIT = 5.0
 
+#: What the bus says when nobody has the service's name.
+_NOBODY = {
+    "org.freedesktop.DBus.Error.ServiceUnknown",
+    "org.freedesktop.DBus.Error.NameHasNoOwner",
+}
+
 
 def status() -> dict[str, Any]:
     """Return the service's status, as far as the caller may know it.
@@ -86,6 +92,8 @@ def _exchange(member: str) -> tuple[list[Any], list[int]]:
         raise ServiceError(f"the session service did not answer within {LIMIT:g} s") from None
     except OSError as error:
         raise ServiceError(f"the system bus cannot be reached: {error}") from None
+    if message.error_name in _NOBODY:
+        raise ServiceError("the session service is not running: 'systemctl status yama-session'")
     if message.message_type is MessageType.ERROR:
         reason = message.body[0] if message.body else message.error_name
         raise ServiceError(f"the session service refused {member}: {reason}")
