@@ -141,7 +141,7 @@ def test_leader_in_another_pid_namespace_is_foreign(service: ServiceBench) -> No
     assert json.loads(done.stdout)["error"] == ERROR + "ForeignNamespace"
 
 
-@pytest.mark.parametrize("member", ["OpenSession", "CloseSession", "Reload"])
+@pytest.mark.parametrize("member", ["OpenSession", "CloseSession", "GetPolicy"])
 def test_bus_denies_other_users_what_is_roots(service: ServiceBench, member: str) -> None:
     done = service.ask(member, uid=65534)
     assert done.returncode != 0
@@ -240,6 +240,9 @@ class Patient:
         await self.go.wait()
         self.running -= 1
         return Reply([{}])
+
+    def properties(self, caller: Caller) -> dict[str, object]:
+        return {}
 
 
 async def overtake(address: str) -> Patient:

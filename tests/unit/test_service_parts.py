@@ -15,7 +15,9 @@ from yama_session.service.accounts import Accounts
 from yama_session.service.notify import Notifier, stored_fds
 from yama_session.service.records import Records, Session, write_atomically
 from yama_session.service.refusal import (
+    ERRORS,
     InvalidArgument,
+    LimitExceeded,
     MachineFull,
     Refusal,
     TooManySessions,
@@ -175,3 +177,37 @@ def test_name_service_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
         asyncio.run(ask())
     os.close(read)
     os.close(write)
+
+
+def test_names_of_errors_stay() -> None:
+    names = (
+        "AccessDenied",
+        "AuthenticationRequired",
+        "EnforcerUnavailable",
+        "ForeignNamespace",
+        "InvalidArgument",
+        "LimitExceeded",
+        "MachineFull",
+        "NoSuchSession",
+        "NoSuchUser",
+        "PolicyUnavailable",
+        "TooManySessions",
+    )
+    assert sorted(ERRORS) == [f"org.yama.Session1.Error.{name}" for name in names]
+    assert all(kind("x").bus_name == name for name, kind in ERRORS.items())
+
+
+def test_slots_are_per_uid_and_in_all_and_root_has_any_number() -> None:
+    slots = limits.Slots("things", per_user=2, in_all=3)
+    with slots.take(1), slots.take(1):
+        with pytest.raises(LimitExceeded, match="uid 1 has 2 things"), slots.take(1):
+            pass
+        with slots.take(2):
+            with pytest.raises(LimitExceeded, match="there are 3 things"), slots.take(2):
+                pass
+            with slots.take(0), slots.take(0), slots.take(0):
+                pass
+        with slots.take(2):
+            pass
+    with slots.take(1), slots.take(1):
+        pass

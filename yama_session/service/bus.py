@@ -1,48 +1,47 @@
-"""The service on the system bus: the only place, with the client, that knows dbus-next.
+"""The calls on the system bus: which may be made when, and how their answers are sent.
 
-Its high-level service classes hide the sender and send tracebacks to the
-caller, so the messages are handled here. It neither duplicates nor closes
-descriptors, and writes replies later: those that came with a message are
-closed when it has been answered, those of a reply when it has been written.
-It also takes a full socket for a broken one if it has a second message to
-write, so it is given one at a time.
+dbus-next's high-level service classes hide the sender and send tracebacks to
+the caller, so the messages are handled here. Descriptors that came with a
+message are closed when it has been answered, those of a reply when it has been
+written.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
-from dbus_next.aio.message_bus import MessageBus
-from dbus_next.constants import BusType, MessageFlag, MessageType, RequestNameReply
+from dbus_next.constants import MessageFlag
 from dbus_next.message import Message
-from dbus_next.signature import Variant
 
-from yama_session.errors import ServiceError
 from yama_session.native import OwnedFd
 from yama_session.service.caller import Caller
+from yama_session.service.connection import DBUS, BusLine, Connection, variant, variants
 from yama_session.service.interface import (
-    BUS_NAME,
     INTERFACE,
     METHODS,
     OBJECT_PATH,
+    PROPERTIES,
+    Access,
     introspection,
 )
+from yama_session.service.limits import Slots
 from yama_session.service.refusal import AccessDenied, InvalidArgument, Refusal
 
 _log = logging.getLogger(__name__)
 
-_DBUS = "org.freedesktop.DBus"
-
-# What the bus lets every user call. One after the other: however many a user
-# sends, a login waits for one of them at most.
-_EVERYBODYS = ("ListSessions", "Status", "GetDetachedProcfs")
-
 # Seconds; the PAM module gives up after 0.8 and takes its fallback.
 _SLOW = 0.4
+
+#: How many calls with descriptors may wait: the table of descriptors is for logins.
+_MAX_HOLDING = 64
+
+_MACHINE_ID = Path("/etc/machine-id")
 
 
 @dataclass
@@ -71,9 +70,30 @@ class Handler(Protocol):
                 the journal, and the caller only learns that it happened.
         """
 
+    def properties(self, caller: Caller) -> Mapping[str, object]:
+        """Return the value of every property of the interface for a caller."""
+
+
+class Unknown(Refusal):
+    """What is called or asked for is not there.
+
+    Args:
+        what: the rest of the standard error's name.
+        text: for the caller.
+    """
+
+    def __init__(self, what: str, text: str) -> None:
+        super().__init__(text)
+        self._what = what
+
+    @property
+    def bus_name(self) -> str:
+        """The error's full name on the bus."""
+        return f"{DBUS}.Error.{self._what}"
+
 
 class Service:
-    """One connection to the bus, and the calls on it.
+    """The calls on one connection to the bus.
 
     Args:
         handler: answers them.
@@ -81,11 +101,10 @@ class Service:
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
-        self._bus: MessageBus | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._writing = asyncio.Lock()
+        self._connection = Connection(self._on_call)
         self._turn = asyncio.Lock()
-        self._asked: dict[int, asyncio.Future[Message]] = {}
+        self._patient = Slots("calls that wait for an answer")
+        self._holding = 0
 
     async def connect(self) -> None:
         """Connect to the system bus and take the name.
@@ -94,152 +113,159 @@ class Service:
             ServiceError: somebody has the name.
             OSError: there is no bus.
         """
-        self._bus = await MessageBus(bus_type=BusType.SYSTEM, negotiate_unix_fd=True).connect()
-        self._bus.add_message_handler(self._on_message)
-        if await self._bus.request_name(BUS_NAME) is not RequestNameReply.PRIMARY_OWNER:
-            raise ServiceError(f"the name {BUS_NAME} is taken: is the service running already?")
+        await self._connection.connect()
 
     async def wait(self) -> None:
         """Return when the connection is lost."""
-        bus: Any = self._bus  # the method has no types
-        await bus.wait_for_disconnect()
+        await self._connection.wait()
 
-    def _on_message(self, message: Message) -> bool:
-        fds = [OwnedFd(fd) for fd in message.unix_fds]
-        call = message.message_type is MessageType.METHOD_CALL
+    def _on_call(self, message: Message, fds: list[OwnedFd]) -> None:
+        access = _access(message)
         # A call that waits for its turn must not fill the table of descriptors.
-        if not call or message.member in _EVERYBODYS:
+        full = access is Access.PATIENT and self._holding >= _MAX_HOLDING
+        if access is Access.ANYONE or full:
             for fd in fds:
                 fd.close()
-            fds = []
-        if not call:
-            asked = self._asked.pop(message.reply_serial, None)
-            if asked is None:
-                return False
-            asked.set_result(message)
-            return True
-        task = asyncio.get_running_loop().create_task(self._serve(message, fds))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return True
+            fds = []  # without them a method that wants some refuses
+        self._holding += bool(fds)
+        self._connection.soon(self._serve(message, access, fds))
 
-    async def _serve(self, message: Message, fds: list[OwnedFd]) -> None:
-        if message.member in _EVERYBODYS:
-            async with self._turn:
+    async def _serve(self, message: Message, access: Access, fds: list[OwnedFd]) -> None:
+        try:
+            if access is Access.ROOT:
                 await self._serve_now(message, fds)
-        else:
-            await self._serve_now(message, fds)
+            elif access is Access.ANYONE:
+                async with self._turn:
+                    await self._serve_now(message, fds)
+            else:
+                await self._serve_patiently(message, fds)
+        finally:
+            self._holding -= bool(fds)
+            for fd in fds:
+                fd.close()
 
-    async def _serve_now(self, message: Message, fds: list[OwnedFd]) -> None:
+    async def _serve_patiently(self, message: Message, fds: list[OwnedFd]) -> None:
+        """Let the call wait outside the line, if its user has not too many that do."""
+        with ExitStack() as slot:
+            async with self._turn:
+                try:
+                    caller = await self._caller(message)
+                    slot.enter_context(self._patient.take(caller.uid))
+                except Refusal as error:
+                    await self._send(message, _refused(message, error))
+                    return
+            await self._serve_now(message, fds, caller)
+
+    async def _serve_now(
+        self, message: Message, fds: list[OwnedFd], caller: Caller | None = None
+    ) -> None:
         what = f"{message.member} of {message.sender}"
         reply = Reply()
         loop = asyncio.get_running_loop()
         start = loop.time()
         try:
-            answer, reply = await self._answer(message, fds)
+            answer, reply = await self._answer(message, fds, caller)
         except Refusal as error:
-            _log.info("refused %s: %s", what, error)
-            answer = Message.new_error(message, error.bus_name, str(error))
+            answer = _refused(message, error)
         except Exception:
             _log.exception("%s failed", what)
             answer = Message.new_error(
-                message, f"{_DBUS}.Error.Failed", "internal error: see the journal of the service"
+                message, f"{DBUS}.Error.Failed", "internal error: see the journal of the service"
             )
-        finally:
-            for fd in fds:
-                fd.close()
-        if loop.time() - start > _SLOW:
+        if caller is None and loop.time() - start > _SLOW:
             _log.warning("%s took %.0f ms", what, 1000 * (loop.time() - start))
         try:
-            if not message.flags & MessageFlag.NO_REPLY_EXPECTED:
-                await self._send(answer)
+            await self._send(message, answer)
         finally:
             for fd in reply.fds:
                 fd.close()
 
-    async def _send(self, message: Message) -> None:
-        assert self._bus is not None
-        async with self._writing:
-            await self._bus.send(message)
+    async def _send(self, message: Message, answer: Message) -> None:
+        if not message.flags & MessageFlag.NO_REPLY_EXPECTED:
+            await self._connection.send(answer)
 
-    async def _answer(self, message: Message, fds: Sequence[OwnedFd]) -> tuple[Message, Reply]:
-        wanted = (message.interface or INTERFACE, message.member, message.signature)
-        if wanted == (f"{_DBUS}.Introspectable", "Introspect", ""):
-            reply = Reply([introspection() if message.path == OBJECT_PATH else "<node/>"])
-            return Message.new_method_return(message, "s", list(reply.results)), reply
-        if wanted[:2] == (f"{_DBUS}.Peer", "Ping"):
-            return Message.new_method_return(message), Reply()
-        method = METHODS.get(message.member)
-        if message.path != OBJECT_PATH or wanted[0] != INTERFACE or method is None:
-            text = f"there is no {wanted[0]}.{message.member} at {message.path}"
-            return Message.new_error(message, f"{_DBUS}.Error.UnknownMethod", text), Reply()
-        if message.signature != method.signature:
-            raise InvalidArgument(
-                f"{method.name} takes '{method.signature}', not '{message.signature}'"
-            )
-        caller = await self._caller(message.sender)
+    async def _answer(
+        self, message: Message, fds: Sequence[OwnedFd], caller: Caller | None
+    ) -> tuple[Message, Reply]:
+        interface = message.interface or INTERFACE
+        if interface == f"{DBUS}.Introspectable" or interface == f"{DBUS}.Peer":
+            return _anywhere(message), Reply()
+        if message.path != OBJECT_PATH:
+            raise Unknown("UnknownObject", f"there is no object {message.path}")
+        caller = caller or await self._caller(message)
+        if interface == f"{DBUS}.Properties":
+            return self._property(message, caller), Reply()
+        method = METHODS.get(message.member) if interface == INTERFACE else None
+        if method is None:
+            raise Unknown("UnknownMethod", f"there is no {interface}.{message.member}")
+        _check_signature(message, method.signature)
         reply = await self._handler.call(method.name, caller, message.body, fds)
         answer = Message.new_method_return(
             message,
             method.result_signature,
-            [_variants(result) for result in reply.results],
+            [variants(result) for result in reply.results],
             [fd.fileno() for fd in reply.fds],
         )
         return answer, reply
 
-    async def _caller(self, name: str) -> Caller:
-        reply = await self._ask("GetConnectionCredentials", name)
-        if reply is None:
+    def _property(self, message: Message, caller: Caller) -> Message:
+        takes = {"Get": "ss", "GetAll": "s", "Set": "ssv"}.get(message.member)
+        if takes is None:
+            raise Unknown("UnknownMethod", f"there is no {message.interface}.{message.member}")
+        _check_signature(message, takes)
+        interface = message.body[0]
+        if interface not in (INTERFACE, ""):
+            raise Unknown("UnknownInterface", f"no interface {interface!r} has properties here")
+        if message.member == "GetAll":
+            values = self._handler.properties(caller)
+            found = {name: variant(values[name], item.kind) for name, item in PROPERTIES.items()}
+            return Message.new_method_return(message, "a{sv}", [found])
+        item = PROPERTIES.get(message.body[1])
+        if item is None:
+            raise Unknown("UnknownProperty", f"there is no property {message.body[1]!r}")
+        if message.member == "Set":
+            raise Unknown("PropertyReadOnly", f"{item.name} cannot be set")
+        value = variant(self._handler.properties(caller)[item.name], item.kind)
+        return Message.new_method_return(message, "v", [value])
+
+    async def _caller(self, message: Message) -> Caller:
+        name = message.sender
+        facts = await self._connection.credentials(name)
+        if facts is None:
             raise AccessDenied(f"the caller {name} has gone")
-        facts = {key: value.value for key, value in reply.items()}
-
-        async def connected() -> bool:
-            return bool(await self._ask("NameHasOwner", name))
-
+        interactive = bool(message.flags & MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION)
+        line = BusLine(self._connection, name, interactive)
         try:
-            return Caller(name, int(facts["UnixUserID"]), int(facts["ProcessID"]), connected)
+            return Caller(name, int(facts["UnixUserID"]), int(facts["ProcessID"]), line)
         except KeyError as error:
             raise AccessDenied(f"the bus does not know the {error} of {name}") from None
 
-    async def _ask(self, member: str, name: str) -> Any:
-        """Ask the bus itself; ``None`` for an error."""
-        assert self._bus is not None
-        question = Message(
-            destination=_DBUS,
-            path="/org/freedesktop/DBus",
-            interface=_DBUS,
-            member=member,
-            signature="s",
-            body=[name],
-            serial=self._bus.next_serial(),
-        )
-        reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self._asked[question.serial] = reply
-        await self._send(question)
-        answer = await reply
-        return answer.body[0] if answer.message_type is MessageType.METHOD_RETURN else None
+
+def _access(message: Message) -> Access:
+    method = METHODS.get(message.member)
+    own = message.interface in (INTERFACE, None)
+    return method.access if own and method is not None else Access.ANYONE
 
 
-def _variants(value: object) -> object:
-    """Give each value of a dictionary its type on the bus."""
-    if isinstance(value, list):
-        return [_variants(item) for item in value]
-    if isinstance(value, dict):
-        return {key: Variant(_type_of(item), item) for key, item in value.items()}
-    return value
-
-
-def _type_of(value: object) -> str:
-    match value:
-        case bool():
-            return "b"
-        case int():
-            return "t"
-        case float():
-            return "d"
-        case list():
-            return "as"
-        case dict():
-            return "a{ss}"
+def _anywhere(message: Message) -> Message:
+    """Answer what every object, and every path to one, is asked."""
+    match message.member:
+        case "Introspect":
+            _check_signature(message, "")
+            return Message.new_method_return(message, "s", [introspection(message.path)])
+        case "Ping":
+            return Message.new_method_return(message)
+        case "GetMachineId":
+            return Message.new_method_return(message, "s", [_MACHINE_ID.read_text().strip()])
         case _:
-            return "s"
+            raise Unknown("UnknownMethod", f"there is no {message.interface}.{message.member}")
+
+
+def _check_signature(message: Message, signature: str) -> None:
+    if message.signature != signature:
+        raise InvalidArgument(f"{message.member} takes '{signature}', not '{message.signature}'")
+
+
+def _refused(message: Message, error: Refusal) -> Message:
+    _log.info("refused %s of %s: %s", message.member, message.sender, error)
+    return Message.new_error(message, error.bus_name, str(error))

@@ -2,11 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from yama_session.service import leader
-from yama_session.service.refusal import AccessDenied, ForeignNamespace, InvalidArgument
+from yama_session.service.refusal import (
+    AccessDenied,
+    AuthenticationRequired,
+    ForeignNamespace,
+    InvalidArgument,
+)
+
+
+@dataclass(frozen=True)
+class Authorization:
+    """What polkit says.
+
+    Args:
+        granted: the caller may.
+        challenge: the caller may, once they have proved who they are.
+        reason: why not, for a person.
+    """
+
+    granted: bool
+    challenge: bool
+    reason: str
+
+
+class Line(Protocol):
+    """What the bus does for the service about the connection of a caller."""
+
+    async def connected(self) -> bool:
+        """Tell whether it is still there."""
+
+    async def authorized(self, action: str, details: Mapping[str, str]) -> Authorization:
+        """Ask polkit about it; may take minutes, where a person may be asked."""
+
+    async def watch(self, gone: Callable[[], None]) -> None:
+        """Have ``gone`` called when it ends, at once if it has."""
+
+    async def unwatch(self) -> None:
+        """Watch it no longer; again is no error."""
+
+    def signal(self, signal: str, *args: object) -> None:
+        """Tell it something, soon."""
 
 
 @dataclass(frozen=True)
@@ -17,13 +57,13 @@ class Caller:
         name: its unique name on the bus.
         uid: its effective uid when it connected.
         pid: its pid then; another process may have the number by now.
-        connected: asks the bus whether the sender is still connected.
+        line: its connection.
     """
 
     name: str
     uid: int
     pid: int
-    connected: Callable[[], Awaitable[bool]]
+    line: Line
 
     def require_root(self) -> None:
         """Refuse anybody but uid 0.
@@ -33,6 +73,28 @@ class Caller:
         """
         if self.uid != 0:
             raise AccessDenied(f"only uid 0 may ask for this, not uid {self.uid}")
+
+    async def require(self, action: str, **details: str) -> None:
+        """Refuse whoever is neither root nor authorized by polkit.
+
+        Args:
+            action: the id of the action.
+            details: what polkit shows of it to a person, and to its rules.
+
+        Raises:
+            AccessDenied: polkit says no, says nothing, or is not there.
+            AuthenticationRequired: it would say yes to a call that allows for
+                interaction, with an agent.
+        """
+        if self.uid == 0:
+            return
+        answer = await self.line.authorized(action, details)
+        if not answer.granted:
+            kind = AuthenticationRequired if answer.challenge else AccessDenied
+            raise kind(f"{action}: {answer.reason}")
+        # Meanwhile the caller may have gone, and its name with it.
+        if not await self.line.connected():
+            raise AccessDenied(f"the caller {self.name} has gone")
 
 
 async def check_leader(caller: Caller, pidfd: int) -> int:
@@ -58,7 +120,7 @@ async def check_leader(caller: Caller, pidfd: int) -> int:
         same = leader.namespaces(pid) == leader.namespaces("self")
     except OSError as error:
         raise InvalidArgument(f"leader {pid} cannot be looked at: {error.strerror}") from None
-    if not await caller.connected():
+    if not await caller.line.connected():
         raise AccessDenied(f"the caller {caller.name} has gone")
     if not leader.alive(pidfd):
         raise InvalidArgument(f"leader {pid} has exited")

@@ -13,15 +13,18 @@ from yama_session.native import OwnedFd
 from yama_session.policy import Login
 from yama_session.procfs import HidePid, Procfs
 from yama_session.scope import supported
-from yama_session.service import leader, present
+from yama_session.service import actions
 from yama_session.service.bus import Reply
 from yama_session.service.caller import Caller, check_leader
+from yama_session.service.interface import INTERFACE
 from yama_session.service.limits import Bucket
 from yama_session.service.manager import Manager, Opened
 from yama_session.service.records import Session
 from yama_session.service.refusal import EnforcerUnavailable, InvalidArgument
 from yama_session.service.seat import seat
+from yama_session.service.sight import shown, sight
 from yama_session.service.state import PolicyState
+from yama_session.service.subscribers import Subscribers
 
 #: No string of a request is longer.
 _MAX_TEXT = 1024
@@ -42,6 +45,8 @@ class Handler:
         self._manager = manager
         self._policy = policy
         self._procfs = Bucket()
+        self._subscribers = Subscribers()
+        manager.opened, manager.ended = self._opened, self._ended
 
     async def call(
         self, method: str, caller: Caller, args: Sequence[Any], fds: Sequence[OwnedFd]
@@ -55,19 +60,75 @@ class Handler:
                 self._manager.close(args[0])
                 return Reply()
             case "ListSessions":
-                return Reply([[_facts(session) for session in self._visible(caller)]])
+                return Reply([[asdict(session) for session in shown(caller, self._manager)]])
+            case "ListAllSessions":
+                await caller.require(actions.LIST_ALL)
+                return Reply([[asdict(session) for session in self._manager.sessions]])
             case "Status":
                 return Reply([self._status(caller)])
             case "Reload":
-                caller.require_root()
-                await self._policy.reload()
+                await caller.require(actions.RELOAD)
+                await self._reload()
                 return Reply()
             case "GetPolicy":
                 caller.require_root()
                 sources = self._policy.sources
                 return Reply([[[str(source.file), source.text] for source in sources]])
+            case "Subscribe":
+                await self._subscribers.add(caller)
+                return Reply()
+            case "Unsubscribe":
+                await self._subscribers.remove(caller)
+                return Reply()
             case _:
                 return self._detached_procfs(caller)
+
+    def properties(self, caller: Caller) -> dict[str, object]:
+        """Return the value of every property for a caller."""
+        return {
+            "Version": __version__,
+            "KernelInterface": _kernel_interface(),
+            "Enforcer": _enforcer(),
+            "Enforcers": _enforcers(),
+            "NSessions": len(shown(caller, self._manager)),
+            **self._policy_properties(),
+        }
+
+    def _policy_properties(self) -> dict[str, object]:
+        floor = self._policy.floor
+        least = f"at least scope={floor.scope.word} view={floor.view.word}" if floor else ""
+        return {
+            "PolicyState": self._policy.state,
+            "PolicyErrors": list(self._policy.errors),
+            "Unsupported": list(self._policy.unsupported),
+            "Fallback": least,
+        }
+
+    async def _reload(self) -> None:
+        before = self._policy_properties()
+        try:
+            await self._policy.reload()
+        finally:
+            after = self._policy_properties()
+            changed = {name: value for name, value in after.items() if value != before[name]}
+            if changed:
+                self._subscribers.tell("PropertiesChanged", INTERFACE, changed, [])
+
+    def _opened(self, session: Session) -> None:
+        self._tell_of(session, "SessionNew", session.id, asdict(session))
+
+    def _ended(self, session: Session) -> None:
+        self._tell_of(session, "SessionRemoved", session.id)
+
+    def _tell_of(self, session: Session, signal: str, *args: object) -> None:
+        def may_know(caller: Caller) -> bool:
+            # Most may not, whatever else is so of them.
+            if caller.uid not in (0, session.uid):
+                return False
+            here = sight(caller, self._manager)
+            return here is not None and here.shows(session)
+
+        self._subscribers.tell(signal, *args, whom=may_know)
 
     async def _open_session(
         self, caller: Caller, args: Sequence[Any], fds: Sequence[OwnedFd]
@@ -88,49 +149,21 @@ class Handler:
         pidfd = fds[index]
         pid = await check_leader(caller, pidfd.fileno())
         login = Login(user, uid, (), service, tty, rhost, seat(pid, tty))
-        return _opened(await self._manager.open(login, pid, pidfd))
-
-    def _visible(self, caller: Caller) -> list[Session]:
-        """The sessions that a caller may know of: root all, others their own that they can see."""
-        if caller.uid == 0:
-            return list(self._manager.sessions)
-        own = [session for session in self._manager.sessions if session.uid == caller.uid]
-        owners = self._manager.users.owners()
-        try:
-            here = present.find(caller.pid, self._manager.sessions, owners)
-            domain = present.domain_id(caller.pid) if supported() else 0
-            # A connection outlives the process that made it: all this was the
-            # caller's only if that is still there, and in no domain only then.
-            if leader.real_uid(caller.pid) != caller.uid:
-                return []
-        except OSError:  # it has gone
-            return []
-        if here is None:
-            return own
-        return [
-            session
-            for session in own
-            if (session.domain == domain if domain else session.id == here.session)
-        ]
+        return _reply_of(await self._manager.open(login, pid, pidfd))
 
     def _status(self, caller: Caller) -> dict[str, object]:
-        try:
-            enforcer = best().name
-        except EnforcerError:
-            enforcer = ""
         status: dict[str, object] = {
             "version": __version__,
-            "kernel_abi": int(supported()),
-            "enforcer": enforcer,
-            "enforcers": {item.name: str(item.available()) for item in ENFORCERS},
+            "kernel_abi": _kernel_interface(),
+            "enforcer": _enforcer(),
+            "enforcers": _enforcers(),
             "policy": self._policy.state,
             "policy_errors": list(self._policy.errors),
             "unsupported": list(self._policy.unsupported),
-            "sessions": len(self._visible(caller)),
+            "sessions": len(shown(caller, self._manager)),
         }
-        floor = self._policy.floor
-        if floor is not None:
-            status["fallback"] = f"at least scope={floor.scope.word} view={floor.view.word}"
+        if self._policy.floor is not None:
+            status["fallback"] = self._policy_properties()["Fallback"]
         if caller.uid == 0:
             users = self._manager.users
             status["user_domains"] = len(users)
@@ -149,11 +182,22 @@ class Handler:
             raise EnforcerUnavailable(str(error)) from None
 
 
-def _facts(session: Session) -> dict[str, object]:
-    return asdict(session)
+def _kernel_interface() -> int:
+    return next((abi for abi in (2, 1) if supported(abi)), 0)
 
 
-def _opened(opened: Opened) -> Reply:
+def _enforcer() -> str:
+    try:
+        return best().name
+    except EnforcerError:
+        return ""
+
+
+def _enforcers() -> dict[str, str]:
+    return {item.name: str(item.available()) for item in ENFORCERS}
+
+
+def _reply_of(opened: Opened) -> Reply:
     session = opened.session
     reply = Reply()
     arrays = []

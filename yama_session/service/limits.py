@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from yama_session.service.refusal import MachineFull, TooManySessions
+from yama_session.service.refusal import LimitExceeded, MachineFull, TooManySessions
 
 #: How many sessions one user and the whole machine may have.
 PER_USER = 256
@@ -36,6 +37,58 @@ def check_sessions(uids: Iterable[int], uid: int) -> None:
         raise TooManySessions(f"uid {uid} has {PER_USER} sessions: end some first")
     if count.total() >= IN_ALL:
         raise MachineFull(f"there are {IN_ALL} sessions: end some first")
+
+
+def check_count(uids: Iterable[int], uid: int, what: str, per_user: int, in_all: int) -> None:
+    """Refuse one thing more than the limits allow.
+
+    Args:
+        uids: whose each of those is that there are.
+        uid: whose the next one is to be.
+        what: their name, for the message.
+        per_user: how many one user may have.
+        in_all: how many all users together may have.
+
+    Raises:
+        LimitExceeded: that many are there.
+    """
+    count = Counter(uids)
+    if count[uid] >= per_user:
+        raise LimitExceeded(f"uid {uid} has {per_user} {what}: end some first")
+    if count.total() >= in_all:
+        raise LimitExceeded(f"there are {in_all} {what}: wait until some have ended")
+
+
+class Slots:
+    """Lets each uid have a few things at once, and all together some more; root any number.
+
+    Args:
+        what: their name, for the message.
+        per_user: how many one user may have.
+        in_all: how many all users together may have.
+    """
+
+    def __init__(self, what: str, per_user: int = 4, in_all: int = 64) -> None:
+        self._what = what
+        self._per_user = per_user
+        self._in_all = in_all
+        self._taken: Counter[int] = Counter()
+
+    @contextmanager
+    def take(self, uid: int) -> Iterator[None]:
+        """Hold one for ``uid``.
+
+        Raises:
+            LimitExceeded: it has, or all together have, as many as there may be.
+        """
+        if uid:
+            check_count(self._taken.elements(), uid, self._what, self._per_user, self._in_all)
+            self._taken[uid] += 1
+        try:
+            yield
+        finally:
+            if uid:
+                self._taken -= Counter({uid: 1})  # keeps no uid with none
 
 
 class Bucket:

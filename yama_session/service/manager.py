@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from yama_session.errors import YamaSessionError
@@ -58,6 +59,9 @@ class Manager:
         self._idle_look: asyncio.TimerHandle | None = None
         self._idle_task: asyncio.Task[None] | None = None
         self.users = UserDomains(notifier)
+        #: Called with each session that has been opened, and that has ended.
+        self.opened: Callable[[Session], None] = _nobody_asks
+        self.ended: Callable[[Session], None] = _nobody_asks
 
     @property
     def sessions(self) -> tuple[Session, ...]:
@@ -119,6 +123,7 @@ class Manager:
             raise
         self._keep(opened.session, OwnedFd(pidfd.detach()), ours)
         _log.info("opened %s", _line(opened.session))
+        asyncio.get_running_loop().call_soon(self.opened, opened.session)
         return opened
 
     def close(self, session_id: str) -> None:
@@ -205,6 +210,7 @@ class Manager:
         watch.close()
         self._forget(session_id)
         _log.info("ended %s: %s", session_id, why)
+        asyncio.get_running_loop().call_soon(self.ended, session)
         if session.domain and session.group == "user":
             self._look_at_idle_domains()
 
@@ -244,6 +250,10 @@ class Manager:
             if user and not user.ids & in_use and joins[uid] == self.users.joins(uid):
                 self.users.remove(uid)
                 _log.info("let go of the domain of uid %d: nothing is in it", uid)
+
+
+def _nobody_asks(_: Session) -> None:
+    """Do nothing."""
 
 
 def _reopen(session: Session) -> OwnedFd | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from yama_session.errors import ServiceError
 
-#: The interface's errors are called this and a dot and a name from ``Refusal``.
+#: The interface's errors are called this and a dot and a name from ``ERRORS``.
 PREFIX = "org.yama.Session1.Error"
 
 
@@ -21,6 +21,13 @@ class AccessDenied(Refusal):
     """The caller may not ask for this."""
 
 
+class AuthenticationRequired(Refusal):
+    """The caller may ask for this once they have proved who they are.
+
+    They can, if the call allows for interaction and polkit finds an agent.
+    """
+
+
 class InvalidArgument(Refusal):
     """An argument means nothing; the message names it with its value."""
 
@@ -34,11 +41,15 @@ class PolicyUnavailable(Refusal):
 
 
 class EnforcerUnavailable(Refusal):
-    """The running kernel cannot do what the policy asks for."""
+    """The running kernel cannot do what is asked for."""
 
 
 class TooManySessions(Refusal):
     """The caller's user has reached a limit of their own."""
+
+
+class LimitExceeded(Refusal):
+    """The caller's user, or all together, have reached a limit on something else."""
 
 
 class MachineFull(Refusal):
@@ -55,3 +66,22 @@ class NoSuchSession(Refusal):
 
 class ForeignNamespace(Refusal):
     """The caller lives in another pid or user namespace than the service."""
+
+
+#: Every error by its name on the bus. Names stay for ever.
+ERRORS = {
+    f"{PREFIX}.{kind.__name__}": kind
+    for kind in (
+        AccessDenied,
+        AuthenticationRequired,
+        InvalidArgument,
+        NoSuchUser,
+        PolicyUnavailable,
+        EnforcerUnavailable,
+        TooManySessions,
+        LimitExceeded,
+        MachineFull,
+        NoSuchSession,
+        ForeignNamespace,
+    )
+}
