@@ -1,0 +1,179 @@
+"""What the looking commands print: tables, colours, JSON as documented."""
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from yama_session import ServiceError
+from yama_session.cli import main
+from yama_session.cli._table import Colour, coloured, printable, table, width
+from yama_session.cli.list import Drawing, EventLines, sessions_table
+from yama_session.doctor.processes import account_range
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/json.md").read_text(encoding="utf-8")
+
+
+def schema() -> Any:
+    """The module with which the guests compare documents, too."""
+    file = ROOT / "tests/vm/guest/schema.py"
+    spec = importlib.util.spec_from_file_location("schema", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["schema"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+SCHEMA = schema()
+
+SESSION = {
+    "id": "3",
+    "uid": 1000,
+    "user": "alice",
+    "service": "sshd",
+    "tty": "ssh",
+    "rhost": "",
+    "pid": 77,
+    "start": 5,
+    "since": 1.5,
+    "action": "open",
+    "parent": "",
+    "enforcer": "yama",
+    "scope": 1,
+    "view": 1,
+    "proc": "private",
+    "group": "user",
+    "domain": 9,
+    "source": "policy.toml:3",
+}
+
+
+def wrong(verb: str, document: object) -> list[str]:
+    return list(SCHEMA.violations(SCHEMA.section(PAGE, verb), document))
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["status"],
+        ["can-attach", "1"],
+        ["can-attach", "4194303"],
+        ["explain", str(os.getpid())],
+        ["explain", str(os.getppid())],
+        ["explain", "1", "--as", str(os.getpid())],
+    ],
+    ids=" ".join,
+)
+def test_json_is_as_documented(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    main([*argv, "--json"])
+    assert wrong(argv[0], json.loads(capsys.readouterr().out)) == []
+
+
+def test_a_document_that_differs_is_found() -> None:
+    assert wrong("list", [SESSION]) == []
+    assert wrong("list", [{**SESSION, "more": 1}]) == ["[].more is not documented"]
+    assert wrong("list", [{**SESSION, "uid": "x"}]) == ["[].uid is 'x', not integer"]
+    assert wrong("list", [{**SESSION, "uid": True}]) == ["[].uid is True, not integer"]
+    lacking = {key: value for key, value in SESSION.items() if key != "tty"}
+    assert wrong("list", [lacking]) == ["[].tty is missing"]
+
+
+def test_can_attach_is_quiet_but_for_a_reason_on_standard_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["can-attach", str(os.getpid())]) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err == (
+        f"yama-session: cannot attach to {os.getpid()}: no process traces itself\n"
+    )
+    assert main(["can-attach", "4194303"]) == 1
+    assert "or it is hidden" in capsys.readouterr().err
+
+
+def test_explain_of_nobody_says_that_hidden_looks_the_same(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["explain", "4194303"]) == 125
+    assert "there is no process 4194303, or it is hidden" in capsys.readouterr().err
+
+
+def test_events_tell_what_changed_and_only_once() -> None:
+    report = EventLines()
+    other = {**SESSION, "id": "4"}
+
+    def update(now: Any) -> list[Any]:
+        lines = [json.loads(line) for line in report.update(now)]
+        assert [wrong("list --watch", line) for line in lines] == [[]] * len(lines)
+        return [(line["event"], line.get("session", {}).get("id")) for line in lines]
+
+    assert update([SESSION]) == [("new", "3")]
+    assert update([SESSION]) == []
+    assert update([SESSION, other]) == [("new", "4")]
+    assert update([{**SESSION, "view": 2}, other]) == [("changed", "3")]
+    assert update(ServiceError("gone")) == [("unreachable", None)]
+    assert update(ServiceError("gone")) == []
+    assert update([other]) == [("removed", "3")]
+
+
+def test_a_list_is_drawn_again_only_if_it_has_changed() -> None:
+    drawing = Drawing()
+    assert list(drawing.update([SESSION])) == [sessions_table([SESSION])]
+    assert list(drawing.update([SESSION])) == []
+    assert list(drawing.update(ServiceError("it is away"))) == ["it is away"]
+
+
+def test_no_session_s_text_moves_the_cursor() -> None:
+    text = sessions_table([{**SESSION, "rhost": "\x1b[2J\n\u202e"}])
+    assert len(text.splitlines()) == 2
+    assert "\x1b" not in text
+    assert "?[2J??" in text
+
+
+def terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert coloured("x", Colour.BAD) == "x"
+    terminal(monkeypatch, 80)
+    assert coloured("x", Colour.BAD) == "\x1b[31mx\x1b[0m"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert coloured("x", Colour.BAD) == "x"
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert coloured("x", Colour.BAD) == "x"
+
+
+def test_a_table_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [["1", "a" * 60, "b" * 40], ["22", "short", ""]]
+    assert max(map(len, table(["ID", "A", "B"], rows).splitlines())) == 2 + 2 + 60 + 2 + 40
+    terminal(monkeypatch, 50)
+    monkeypatch.setenv("NO_COLOR", "1")
+    lines = table(["ID", "A", "B"], rows).splitlines()
+    assert max(map(width, lines)) <= 50
+    assert "…" in lines[1]
+    assert lines[2].split() == ["22", "short", "-"]
+
+
+def test_width_counts_columns_not_characters() -> None:
+    assert width("漢字") == 4
+    assert width("e\u0301") == 1
+    assert printable("a\tb\x07") == "a?b?"
+
+
+def test_the_range_of_people_s_uids_is_login_defs_s() -> None:
+    assert account_range("") == (1000, 60000)
+    assert account_range("# UID_MIN 1\nUID_MIN\t\t 500\n UID_MAX 70000\n") == (500, 70000)
