@@ -13,6 +13,7 @@ A long one runs only if it is asked for (`pytest --long`, `make test-sessions`).
 """
 
 import argparse
+import os
 import shlex
 import shutil
 import sys
@@ -30,6 +31,7 @@ GUEST = Path(__file__).parent / "guest"
 BREAKAGES = Path(__file__).parent / "breakages"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 KERNEL = "6.12"
+PASSED_ON = ("SOAK_LOGINS",)
 
 pytestmark = pytest.mark.vm
 
@@ -100,7 +102,8 @@ def parameters() -> Iterator[ParameterSet]:
 def test_guest(wanted: Wanted, share: Path, rows: list[tuple[str, ...]]) -> None:
     """Every test of the module passes in a guest that stays healthy."""
     options = "-c /dev/null --rootdir=/share -p isolation -p no:cacheprovider -ra -v --tb=short"
-    command = ["env", "PYTHONPATH=/share", "python3", "-m", "pytest", *options.split()]
+    given = [f"{name}={os.environ[name]}" for name in PASSED_ON if name in os.environ]
+    command = ["env", "PYTHONPATH=/share", *given, "python3", "-m", "pytest", *options.split()]
     result = run_guest(
         KERNEL,
         [*command, f"/share/{wanted.module.name}"],
