@@ -91,6 +91,16 @@ def test_setup_covers_every_service_behind_its_limits(directories: tuple[Path, P
             assert list(misplaced(stack, after_limits=True)) == []
 
 
+def test_setup_counts_on_the_profile_s_line_to_go(directories: tuple[Path, Path]) -> None:
+    expected = [edit.after for edit in landlock_edits(directories)]
+    for name in ("common-session", "common-session-noninteractive"):
+        file = directories[0] / name
+        file.write_text(file.read_text() + OURS)
+    with pytest.raises(PamError, match="by no doing of this command"):
+        landlock_edits(directories)
+    assert [edit.after for edit in landlock_edits(directories, profile_goes=True)] == expected
+
+
 def test_setup_again_changes_nothing(directories: tuple[Path, Path]) -> None:
     for edit in landlock_edits(directories):
         edit.apply()

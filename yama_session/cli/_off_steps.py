@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
+from yama_session.cli._steps import Step, command
 from yama_session.doctor.machine import AT_UNIT, RUN_DIR, UNIT, systemctl
-from yama_session.errors import YamaSessionError
 from yama_session.pamd import MODULE, parse, undo_edits
 
 _PAM_DIR = Path("/etc/pam.d")
-_PROFILE = "yama-session"
 
-
-class StepFailed(YamaSessionError):
-    """A command that a step needs has failed."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One thing to do.
-
-    Args:
-        text: what, for a person.
-        act: does it.
-    """
-
-    text: str
-    act: Callable[[], None]
+#: Takes the profile's lines out, and has no other package put them back, as --remove would.
+DISABLE_PROFILE = command(["pam-auth-update", "--disable", "yama-session"])
 
 
 def pam_steps() -> Iterator[Step]:
@@ -39,17 +21,16 @@ def pam_steps() -> Iterator[Step]:
         what = "remove" if edit.after is None else "take the module's line out of"
         yield Step(f"{what} {edit.file}", edit.apply)
     if any("/common-" in place for place in leftovers()):
-        # --remove would have the next package that calls it put the lines back.
-        yield _command(["pam-auth-update", "--disable", _PROFILE])
+        yield DISABLE_PROFILE
 
 
 def unit_steps() -> Iterator[Step]:
     """Yield what stops the service for good; each is asked for after the one before."""
     for unit in (AT_UNIT, UNIT):
         if systemctl("is-active", unit) == "active" or systemctl("is-enabled", unit) == "enabled":
-            yield _command(["systemctl", "disable", "--now", unit])
+            yield command(["systemctl", "disable", "--now", unit])
     if RUN_DIR.exists():
-        yield _command(["rm", "-r", "--", str(RUN_DIR)])
+        yield command(["rm", "-r", "--", str(RUN_DIR)])
 
 
 def leftovers() -> list[str]:
@@ -60,24 +41,3 @@ def leftovers() -> list[str]:
         if MODULE in text:
             found += [line.place for line in parse(file, text) if line.loads(MODULE)]
     return found
-
-
-def _command(words: Sequence[str]) -> Step:
-    def act() -> None:
-        try:
-            done = subprocess.run(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                check=False,
-            )
-        except OSError as error:
-            raise StepFailed(f"{words[0]} cannot be run: {error.strerror}") from None
-        if done.returncode:
-            said = " ".join(done.stdout.split())
-            raise StepFailed(f"'{shlex.join(words)}' ended with {done.returncode}: {said}")
-
-    return Step(shlex.join(words), act)

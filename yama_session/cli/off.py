@@ -17,8 +17,9 @@ import json
 from collections.abc import Iterable, Iterator
 
 from yama_session.cli._exit import ExitCode
-from yama_session.cli._off_steps import Step, leftovers, pam_steps, unit_steps
+from yama_session.cli._off_steps import leftovers, pam_steps, unit_steps
 from yama_session.cli._root import require_root
+from yama_session.cli._steps import Step
 from yama_session.cli._table import printable
 from yama_session.cli._who import Confined, confined
 from yama_session.errors import YamaSessionError

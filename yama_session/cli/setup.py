@@ -3,8 +3,9 @@
 --landlock writes the line after pam_limits into each service that has a session
 stack, as Landlock takes away the sight of pid 1's limits. Services of the
 vendor's directory get a copy in /etc/pam.d; those that only root can run are
-left out. --undo takes out exactly what was written. Nothing is changed if one
-file is not understood. (The enforcers yama and bpf need no such thing:
+left out. The profile of pam-auth-update, which stands before pam_limits, is disabled.
+Nothing is changed if one file is not understood. --undo takes out exactly what
+was written; the profile stays disabled. (The other enforcers need no such thing:
 'pam-auth-update --enable yama-session'.)
 """
 
@@ -12,10 +13,16 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from pathlib import Path
 
 from yama_session.cli._exit import ExitCode
+from yama_session.cli._off_steps import DISABLE_PROFILE
 from yama_session.cli._root import require_root
+from yama_session.cli._steps import Step
 from yama_session.pamd import Edit, landlock_edits, undo_edits
+
+_PROFILE = Path("/usr/share/pam-configs/yama-session")
 
 HELP = "put the PAM module's line where an enforcer needs it"
 
@@ -33,19 +40,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the lines, or take them out."""
     require_root("it writes to /etc/pam.d")
-    edits = undo_edits() if args.undo else landlock_edits()
+    commands = [] if args.undo or not _PROFILE.exists() else [DISABLE_PROFILE]
+    edits = undo_edits() if args.undo else landlock_edits(profile_goes=bool(commands))
     if not args.dry_run:
+        for step in commands:
+            step.act()
         for edit in edits:
             edit.apply()
-    if args.json:
-        done = [{"file": str(edit.file), "change": _change(edit)} for edit in edits]
-        print(json.dumps({"dry_run": args.dry_run, "undo": args.undo, "files": done}, indent=2))
-    else:
-        for edit in edits:
-            print(f"{edit.file}: {_change(edit)}")
-        if not edits:
-            print("nothing to do")
+    _print(args, commands, edits)
     return ExitCode.OK
+
+
+def _print(args: argparse.Namespace, commands: Sequence[Step], edits: Sequence[Edit]) -> None:
+    if args.json:
+        plain = {
+            "dry_run": args.dry_run,
+            "undo": args.undo,
+            "commands": [step.text for step in commands],
+            "files": [{"file": str(edit.file), "change": _change(edit)} for edit in edits],
+        }
+        print(json.dumps(plain, indent=2))
+        return
+    for step in commands:
+        print(step.text)
+    for edit in edits:
+        print(f"{edit.file}: {_change(edit)}")
+    if not edits:
+        print("no file needs a change")
 
 
 def _change(edit: Edit) -> str:

@@ -53,7 +53,8 @@ def _of_user(uid: int, items: Iterable[Process], policy: Policy) -> Iterator[Fin
         user = pwd.getpwuid(uid).pw_name
         groups = lookup(user)[1]
     decision = policy.account(Login(user, uid, sorted(groups)))
-    if decision.settings.unconfined:
+    # Whether a process is in a domain of Landlock, the kernel tells nobody.
+    if decision.settings.unconfined or decision.settings.enforcer == "landlock":
         return
     by_unit: dict[str, list[Process]] = defaultdict(list)
     for item in items:

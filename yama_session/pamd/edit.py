@@ -55,21 +55,29 @@ class Edit:
             raise PamError(f"{self.file} cannot be written: {error.strerror}") from None
 
 
-def landlock_edits(directories: tuple[Path, ...] = DIRECTORIES) -> list[Edit]:
+def landlock_edits(
+    directories: tuple[Path, ...] = DIRECTORIES, *, profile_goes: bool = False
+) -> list[Edit]:
     """Return what to write so that every service with a session stack has the line.
 
     A service of the vendor's directory gets a copy in the administrator's.
+
+    Args:
+        directories: where services are; an earlier one wins.
+        profile_goes: whether ``pam-auth-update`` takes its line out of the
+            common files before.
 
     Raises:
         PamError: a file is not understood, or the line would stand where it
             can be skipped; nothing has been changed then.
     """
     etc = directories[0]
+    common = _without_profile(etc) if profile_goes else {}
     changed: dict[Path, str] = {}
     names = Services(directories).names()
     # What others include comes first: they have the line then.
     for name in sorted(names, key=lambda name: (_includes(directories, name), name)):
-        services = Services(directories, changed)
+        services = Services(directories, common | changed)
         stack = services.stack(name)
         if name in ROOT_ONLY or not stack or any(line.loads(MODULE) for line in stack):
             _refuse_foreign(stack)
@@ -89,6 +97,15 @@ def undo_edits(directories: tuple[Path, ...] = DIRECTORIES) -> list[Edit]:
         PamError: such a line has been changed by hand.
     """
     return list(_undo(directories))
+
+
+def _without_profile(etc: Path) -> dict[Path, str]:
+    """The common files as they are without the profile's line."""
+    texts = {}
+    for file in etc.glob("common-*"):
+        lines = (_read(file) or "").splitlines(keepends=True)
+        texts[file] = "".join(line for line in lines if f"{MODULE}.so" not in line)
+    return texts
 
 
 def _undo(directories: tuple[Path, ...]) -> Iterator[Edit]:
@@ -119,8 +136,8 @@ def _refuse_foreign(stack: Sequence[Line]) -> None:
     for line in stack:
         if line.loads(MODULE) and "enforcer=landlock" not in line.arguments.split():
             raise PamError(
-                f"{line.place}: the module is there already: if pam-auth-update has put it there, "
-                "run 'pam-auth-update --disable yama-session' first"
+                f"{line.place}: the module is there already, by no doing of this command: take "
+                "it out first ('pam-auth-update --disable yama-session' if it is the profile's)"
             )
 
 
