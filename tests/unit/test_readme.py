@@ -28,7 +28,7 @@ def examples(text: str, mark: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("file", "mark", "count"), [("README.md", "    ", 2), ("data/policy.toml", "#\t", 2)]
+    ("file", "mark", "count"), [("README.md", "    ", 3), ("data/policy.toml", "#\t", 2)]
 )
 def test_policy_that_is_shown_is_one(file: str, mark: str, count: int) -> None:
     found = examples((ROOT / file).read_text(encoding="utf-8"), mark)
