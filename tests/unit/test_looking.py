@@ -78,6 +78,30 @@ def test_json_is_as_documented(argv: list[str], capsys: pytest.CaptureFixture[st
     assert wrong(argv[0], json.loads(capsys.readouterr().out)) == []
 
 
+POLICY = """
+[[rule]]
+match = { group = "wheel", remote = true }
+preset = "open"
+group = "session"
+
+[[rule]]
+preset = "kiosk"
+override = true
+"""
+
+
+@pytest.mark.parametrize("text", [POLICY, "[[rule]]\nscope = 9\n", ""])
+@pytest.mark.parametrize("what", ["check", "show", "test"])
+def test_json_of_policy_is_as_documented(
+    what: str, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "policy.toml").write_text(text)
+    where = {"check": [str(tmp_path)], "show": ["--policy", str(tmp_path)]}
+    argv = where.get(what, ["root", "--policy", str(tmp_path)])
+    main(["policy", what, *argv, "--json"])
+    assert wrong(f"policy {what}", json.loads(capsys.readouterr().out)) == []
+
+
 def test_a_document_that_differs_is_found() -> None:
     assert wrong("list", [SESSION]) == []
     assert wrong("list", [{**SESSION, "more": 1}]) == ["[].more is not documented"]
