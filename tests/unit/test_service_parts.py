@@ -48,7 +48,7 @@ SESSION = Session(
 
 
 def test_record_comes_back_as_it_was(tmp_path: Path) -> None:
-    records = Records(tmp_path / "sessions")
+    records = Records(tmp_path / "sessions", Session)
     records.write(SESSION)
     assert list(records.load()) == [SESSION]
     records.remove("ab12")
@@ -58,7 +58,7 @@ def test_record_comes_back_as_it_was(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "\xff", '{"id": "ab12"}', '{"id": 3}'], ids=repr)
 def test_record_of_another_form_is_dropped(tmp_path: Path, text: str) -> None:
-    records = Records(tmp_path / "sessions")
+    records = Records(tmp_path / "sessions", Session)
     file = tmp_path / "sessions" / "ab12.json"
     file.write_text(text, encoding="latin-1")
     assert list(records.load()) == []
@@ -188,9 +188,12 @@ def test_names_of_errors_stay() -> None:
         "InvalidArgument",
         "LimitExceeded",
         "MachineFull",
+        "NoSuchGrant",
+        "NoSuchProcess",
         "NoSuchSession",
         "NoSuchUser",
         "PolicyUnavailable",
+        "ProcessBusy",
         "TooManySessions",
     )
     assert sorted(ERRORS) == [f"org.yama.Session1.Error.{name}" for name in names]

@@ -16,10 +16,11 @@ from yama_session.native import OwnedFd
 from yama_session.policy import POLICY_DIR
 from yama_session.service.accounts import Accounts
 from yama_session.service.bus import Service
+from yama_session.service.grants import Grants
 from yama_session.service.handler import Handler
 from yama_session.service.manager import Manager
 from yama_session.service.notify import Notifier, stored_fds
-from yama_session.service.records import Records
+from yama_session.service.records import Grant, Records, Session
 from yama_session.service.refusal import Refusal
 from yama_session.service.state import PolicyState
 
@@ -29,7 +30,7 @@ _log = logging.getLogger("yama_session.service")
 async def _serve(policy_dir: Path, run_dir: Path, stored: dict[str, OwnedFd]) -> None:
     """Answer until the bus goes or a signal comes."""
     notifier = Notifier(os.environ.get("NOTIFY_SOCKET", ""))
-    records = Records(run_dir / "sessions")
+    records = Records(run_dir / "sessions", Session)
     policy = PolicyState(policy_dir, run_dir, Accounts())
     # What is wrong is in the journal. Answer all the same: by the last good
     # policy, or logins go by their fallback; `status` says why.
@@ -37,7 +38,9 @@ async def _serve(policy_dir: Path, run_dir: Path, stored: dict[str, OwnedFd]) ->
         await policy.start()
     manager = Manager(policy, records, notifier)
     manager.recover(stored)
-    service = Service(Handler(manager, policy))
+    grants = Grants(Records(run_dir / "grants", Grant))
+    grants.recover()
+    service = Service(Handler(manager, policy, grants))
     await service.connect()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -48,6 +51,7 @@ async def _serve(policy_dir: Path, run_dir: Path, stored: dict[str, OwnedFd]) ->
     lost = loop.create_task(service.wait())
     stopped = loop.create_task(stop.wait())
     await asyncio.wait({lost, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    await grants.close()
     if not stop.is_set():
         raise ConnectionError("the bus has closed the connection")
 

@@ -7,3 +7,8 @@ from __future__ import annotations
 
 RELOAD = "org.yama.session1.reload"
 LIST_ALL = "org.yama.session1.list-all-sessions"
+
+#: One's own processes, in one's own session, at the scopes classic and relational.
+ALLOW_OWN = "org.yama.session1.allow-attach-own"
+#: Any other.
+ALLOW_ANY = "org.yama.session1.allow-attach"

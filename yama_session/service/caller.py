@@ -89,9 +89,12 @@ class Caller:
         if self.uid == 0:
             return
         answer = await self.line.authorized(action, details)
+        if not answer.granted and answer.challenge:
+            raise AuthenticationRequired(
+                f"{action}: prove who you are; no polkit agent (pkttyagent) has asked"
+            )
         if not answer.granted:
-            kind = AuthenticationRequired if answer.challenge else AccessDenied
-            raise kind(f"{action}: {answer.reason}")
+            raise AccessDenied(f"{action}: {answer.reason}")
         # Meanwhile the caller may have gone, and its name with it.
         if not await self.line.connected():
             raise AccessDenied(f"the caller {self.name} has gone")

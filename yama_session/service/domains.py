@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+import prctl
 
 from yama_session.errors import YamaSessionError
 from yama_session.levels import Scope, View
@@ -17,6 +20,8 @@ from yama_session.service.notify import Notifier
 
 _SYSCTL = Path("/proc/sys/kernel/yama/ptrace_scope")
 _STORED = "domain-"
+
+_ResultT = TypeVar("_ResultT")
 
 
 @dataclass
@@ -132,28 +137,61 @@ class UserDomains:
         return int(uid) if uid != name and uid.isascii() and uid.isdigit() else None
 
 
+def level(domain: DomainInfo | None) -> Scope:
+    """Return the level that binds a tracer in a domain, or in none."""
+    if domain is None:
+        return _sysctl()
+    if domain.override and _sysctl() is not Scope.NO_ATTACH:
+        return domain.scope
+    return max(domain.scope, _sysctl())
+
+
+def sees(domain: Domain, pid: int) -> bool:
+    """Return whether a process exists for a process of a domain that is not related to it.
+
+    Raises:
+        DomainError: the kernel refused to let anybody look from there.
+    """
+
+    def look() -> bool:
+        # The capability would see all.
+        prctl.cap_effective.limit()
+        try:
+            os.close(os.pidfd_open(pid))
+        except ProcessLookupError:
+            return False
+        return True
+
+    return _inside(domain, look)
+
+
 def _sysctl() -> Scope:
     return Scope(int(_SYSCTL.read_text()))
 
 
 def _nested(outer: Domain, scope: int, view: int) -> Domain:
-    """Make a domain inside another: by a thread that goes into it, and ends there."""
-    made: list[Domain | YamaSessionError] = []
+    """Make a domain inside another."""
+    return _inside(outer, lambda: Domain.create(Scope(scope), View(view)))
 
-    def make() -> None:
+
+def _inside(domain: Domain, do: Callable[[], _ResultT]) -> _ResultT:
+    """Do something in a domain: by a thread that goes into it, and ends there."""
+    made: list[_ResultT] = []
+    failed: list[Exception] = []
+
+    def run() -> None:
         try:
-            outer.join(thread=True)
-            made.append(Domain.create(Scope(scope), View(view)))
-        except YamaSessionError as error:
-            made.append(error)
+            domain.join(thread=True)
+            made.append(do())
+        except Exception as error:
+            failed.append(error)
 
-    thread = threading.Thread(target=make, name="nested-domain")
+    thread = threading.Thread(target=run, name="in-a-domain")
     thread.start()
     thread.join()
-    (result,) = made
-    if isinstance(result, YamaSessionError):
-        raise result
-    return result
+    if failed:
+        raise failed[0]
+    return made[0]
 
 
 def populated() -> set[int]:

@@ -14,8 +14,10 @@ from yama_session.policy import Login
 from yama_session.procfs import HidePid, Procfs
 from yama_session.scope import supported
 from yama_session.service import actions
+from yama_session.service.attach import Attach
 from yama_session.service.bus import Reply
 from yama_session.service.caller import Caller, check_leader
+from yama_session.service.grants import Grants
 from yama_session.service.interface import INTERFACE
 from yama_session.service.limits import Bucket
 from yama_session.service.manager import Manager, Opened
@@ -32,6 +34,8 @@ _MAX_TEXT = 1024
 #: (uid_t)-1 means "no change" to the kernel: nobody has it.
 _NO_UID = 0xFFFFFFFF
 
+_PAIR = ("tracee", "tracer")
+
 
 class Handler:
     """Checks the arguments and asks the manager.
@@ -39,12 +43,14 @@ class Handler:
     Args:
         manager: the sessions.
         policy: for ``Reload`` and ``Status``.
+        grants: what may be traced for a time.
     """
 
-    def __init__(self, manager: Manager, policy: PolicyState) -> None:
+    def __init__(self, manager: Manager, policy: PolicyState, grants: Grants) -> None:
         self._manager = manager
         self._policy = policy
         self._procfs = Bucket()
+        self._attach = Attach(manager, grants)
         self._subscribers = Subscribers()
         manager.opened, manager.ended = self._opened, self._ended
 
@@ -74,6 +80,14 @@ class Handler:
                 caller.require_root()
                 sources = self._policy.sources
                 return Reply([[[str(source.file), source.text] for source in sources]])
+            case "AllowAttach":
+                pair = [_fd(name, index, fds) for name, index in zip(_PAIR, args[:2], strict=True)]
+                return Reply([await self._attach.allow(caller, pair, args[2])])
+            case "RevokeAttach":
+                await self._attach.revoke(caller, args[0])
+                return Reply()
+            case "ListGrants":
+                return Reply([self._attach.visible(caller)])
             case "Subscribe":
                 await self._subscribers.add(caller)
                 return Reply()
@@ -135,8 +149,7 @@ class Handler:
     ) -> Reply:
         index, uid, user, service, tty, rhost, flags = args
         caller.require_root()
-        if index >= len(fds):
-            raise InvalidArgument(f"leader is descriptor {index}, but {len(fds)} came")
+        pidfd = _fd("leader", index, fds)
         if uid == _NO_UID:
             raise InvalidArgument(f"uid = {uid} is nobody's")
         if not user:
@@ -146,7 +159,6 @@ class Handler:
                 raise InvalidArgument(f"{name} is longer than {_MAX_TEXT} characters")
         if flags:
             raise InvalidArgument(f"flags = {flags:#x}: none is defined, send 0")
-        pidfd = fds[index]
         pid = await check_leader(caller, pidfd.fileno())
         login = Login(user, uid, (), service, tty, rhost, seat(pid, tty))
         return _reply_of(await self._manager.open(login, pid, pidfd))
@@ -180,6 +192,13 @@ class Handler:
             return Reply([0], [Procfs.new(HidePid.PTRACEABLE)])
         except SystemCallError as error:
             raise EnforcerUnavailable(str(error)) from None
+
+
+def _fd(name: str, index: int, fds: Sequence[OwnedFd]) -> OwnedFd:
+    """Return the descriptor that an argument names."""
+    if index >= len(fds):
+        raise InvalidArgument(f"{name} is descriptor {index}, but {len(fds)} came")
+    return fds[index]
 
 
 def _kernel_interface() -> int:

@@ -108,6 +108,14 @@ METHODS = {
         Method("Reload", access=Access.PATIENT),
         Method("GetPolicy", (), (("sources", "a(ss)"),), Access.ROOT),
         Method("GetDetachedProcfs", (), (("mount", "h"),)),
+        Method(
+            "AllowAttach",
+            (("tracee", "h"), ("tracer", "h"), ("seconds", "u")),
+            (("id", "s"),),
+            Access.PATIENT,
+        ),
+        Method("RevokeAttach", (("id", "s"),), access=Access.PATIENT),
+        Method("ListGrants", (), (("grants", "aa{sv}"),)),
         Method("Subscribe"),
         Method("Unsubscribe"),
     )

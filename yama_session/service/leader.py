@@ -12,6 +12,7 @@ import select
 from collections.abc import Iterator
 from pathlib import Path
 
+from yama_session.native import OwnedFd
 from yama_session.service.refusal import InvalidArgument
 
 #: No chain of parents is followed further.
@@ -25,8 +26,12 @@ def alive(pidfd: int) -> bool:
     return not poll.poll(0)
 
 
-def pid_of(pidfd: int) -> int:
+def pid_of(pidfd: int, what: str = "leader") -> int:
     """Return the pid of the process behind a pidfd.
+
+    Args:
+        pidfd: the descriptor.
+        what: what the process is to the caller, for the message.
 
     Raises:
         InvalidArgument: the descriptor is no pidfd, or the process has exited
@@ -35,14 +40,14 @@ def pid_of(pidfd: int) -> int:
     # An anonymous inode, and since Linux 6.9 one of pidfs.
     kind = str(Path(f"/proc/self/fd/{pidfd}").readlink())
     if not kind.startswith(("anon_inode:[pidfd]", "pidfd:[")):
-        raise InvalidArgument(f"leader is {kind}: send a pidfd")
+        raise InvalidArgument(f"{what} is {kind}: send a pidfd")
     pid = -1
     for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines():
         word, _, value = line.partition(":")
         if word == "Pid":
             pid = int(value)
     if pid <= 0:
-        raise InvalidArgument("the leader has exited, or is in another pid namespace")
+        raise InvalidArgument(f"the {what} has exited, or is in another pid namespace")
     return pid
 
 
@@ -62,13 +67,27 @@ def start_time(pid: int) -> int:
     return int(_stat(pid)[19])
 
 
+def reopen(pid: int, start: int) -> OwnedFd | None:
+    """Return a pidfd of the process that had this number, if that is still the same one."""
+    try:
+        pidfd = OwnedFd(os.pidfd_open(pid))
+        if start_time(pid) == start:
+            return pidfd
+        pidfd.close()
+    except OSError:
+        pass
+    return None
+
+
 def real_uid(pid: int) -> int:
     """Return the real uid of a process."""
-    for line in Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines():
-        word, _, value = line.partition(":")
-        if word == "Uid":
-            return int(value.split()[0])
-    raise ProcessLookupError(f"/proc/{pid}/status names no uid")
+    return int(status(pid)["Uid"].split()[0])
+
+
+def status(pid: int) -> dict[str, str]:
+    """Return the lines of ``/proc/PID/status``."""
+    text = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    return {key: value.strip() for key, _, value in (s.partition(":") for s in text.splitlines())}
 
 
 def lineage(pid: int) -> Iterator[int]:

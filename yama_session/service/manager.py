@@ -51,7 +51,7 @@ class Manager:
         notifier: keeps their descriptors over a restart.
     """
 
-    def __init__(self, policy: PolicyState, records: Records, notifier: Notifier) -> None:
+    def __init__(self, policy: PolicyState, records: Records[Session], notifier: Notifier) -> None:
         self._policy = policy
         self._records = records
         self._notifier = notifier
@@ -143,7 +143,9 @@ class Manager:
             stored: what the manager of the service kept, by name; taken over.
         """
         for session in list(self._records.load()):
-            pidfd = stored.pop(f"session-{session.id}", None) or _reopen(session)
+            pidfd = stored.pop(f"session-{session.id}", None) or leader.reopen(
+                session.pid, session.start
+            )
             lifetime = stored.pop(f"lifetime-{session.id}", None)
             if pidfd is None or not leader.alive(pidfd.fileno()):
                 self._forget(session.id)
@@ -254,18 +256,6 @@ class Manager:
 
 def _nobody_asks(_: Session) -> None:
     """Do nothing."""
-
-
-def _reopen(session: Session) -> OwnedFd | None:
-    """Find the leader by its number, if that is still the same process."""
-    try:
-        pidfd = OwnedFd(os.pidfd_open(session.pid))
-        if leader.start_time(session.pid) == session.start:
-            return pidfd
-        pidfd.close()
-    except OSError:
-        pass
-    return None
 
 
 def _line(session: Session) -> str:

@@ -1,4 +1,4 @@
-"""Sessions as files under the service's run-time directory, so that a restart finds them."""
+"""Sessions and grants as files of the service's run-time directory: a restart finds them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Generic, TypeVar
 
 _log = logging.getLogger(__name__)
 
@@ -57,54 +58,91 @@ class Session:
     source: str
 
 
-class Records:
-    """The directory of the session files; only root gets in.
+@dataclass(frozen=True)
+class Grant:
+    """A process that may be traced by another one until a time.
+
+    Args:
+        id: its name, unique among the living.
+        by: the uid that asked for it.
+        owner: the uid of the tracee.
+        tracee: the process that may be traced.
+        tracee_start: when it started, in clock ticks since boot.
+        tracee_name: its name then.
+        tracer: the process that may trace it.
+        tracer_name: its name then.
+        domain: the id of the tracer's domain, 0 where there is none.
+        since: when it was granted, in seconds since 1970.
+        until: when it ends.
+    """
+
+    id: str
+    by: int
+    owner: int
+    tracee: int
+    tracee_start: int
+    tracee_name: str
+    tracer: int
+    tracer_name: str
+    domain: int
+    since: float
+    until: float
+
+
+_RecordT = TypeVar("_RecordT", bound=Session | Grant)
+
+
+class Records(Generic[_RecordT]):
+    """A directory with a file for each of one kind; only root gets in.
 
     Args:
         directory: is made if it is not there.
+        kind: what is recorded.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, kind: type[_RecordT]) -> None:
         self._directory = directory
+        self._kind = kind
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def write(self, session: Session) -> None:
-        """Write a session's file, all of it or nothing.
+    def write(self, record: _RecordT) -> None:
+        """Write a file, all of it or nothing.
 
         Raises:
             OSError: it cannot be written.
         """
-        write_atomically(self._file(session.id), json.dumps(asdict(session)) + "\n")
+        write_atomically(self._file(record.id), json.dumps(asdict(record)) + "\n")
 
-    def remove(self, session_id: str) -> None:
-        """Remove a session's file; again is no error."""
-        self._file(session_id).unlink(missing_ok=True)
+    def remove(self, record_id: str) -> None:
+        """Remove a file; again is no error."""
+        self._file(record_id).unlink(missing_ok=True)
 
-    def load(self) -> Iterator[Session]:
+    def load(self) -> Iterator[_RecordT]:
         """Yield what is recorded; a file that is none of ours is removed, with a warning."""
         for file in sorted(self._directory.iterdir()):
             try:
-                yield _session(json.loads(file.read_text()), file.stem)
+                yield self._understand(json.loads(file.read_text()), file.stem)
             except (OSError, ValueError) as error:
                 _log.warning("dropping %s: %s", file, error)
                 file.unlink(missing_ok=True)
 
-    def _file(self, session_id: str) -> Path:
-        return self._directory / f"{session_id}.json"
+    def _file(self, record_id: str) -> Path:
+        return self._directory / f"{record_id}.json"
 
-
-def _session(document: object, name: str) -> Session:
-    if not isinstance(document, dict):
-        raise ValueError("not a JSON object")
-    types: dict[str, type] = {"int": int, "str": str, "float": float}
-    wrong = [
-        field.name
-        for field in fields(Session)
-        if type(document.get(field.name)) is not types[str(field.type)]
-    ]
-    if wrong or len(document) != len(fields(Session)) or document["id"] != name:
-        raise ValueError(f"not a session: {', '.join(wrong) or 'other fields'}")
-    return Session(**document)
+    def _understand(self, document: object, name: str) -> _RecordT:
+        if not isinstance(document, dict):
+            raise ValueError("not a JSON object")
+        types: dict[str, type] = {"int": int, "str": str, "float": float}
+        known = fields(self._kind)
+        wrong = [
+            field.name
+            for field in known
+            if type(document.get(field.name)) is not types[str(field.type)]
+        ]
+        if wrong or len(document) != len(known) or document["id"] != name:
+            kind = self._kind.__name__.lower()
+            raise ValueError(f"not a {kind}: {', '.join(wrong) or 'other fields'}")
+        return self._kind(**document)
 
 
 def write_atomically(file: Path, text: str, mode: int = 0o600) -> None:

@@ -64,6 +64,18 @@ class NoSuchSession(Refusal):
     """There is no such session, or the caller may not know of it."""
 
 
+class NoSuchGrant(Refusal):
+    """There is no such grant, or the caller may not know of it."""
+
+
+class NoSuchProcess(Refusal):
+    """The process has exited, or is none."""
+
+
+class ProcessBusy(Refusal):
+    """The kernel does not answer about the process now, as while it starts a program."""
+
+
 class ForeignNamespace(Refusal):
     """The caller lives in another pid or user namespace than the service."""
 
@@ -82,6 +94,9 @@ ERRORS = {
         LimitExceeded,
         MachineFull,
         NoSuchSession,
+        NoSuchGrant,
+        NoSuchProcess,
+        ProcessBusy,
         ForeignNamespace,
     )
 }

@@ -8,7 +8,7 @@ from yama_session.scope import supported
 from yama_session.service import leader, present
 from yama_session.service.caller import Caller
 from yama_session.service.manager import Manager
-from yama_session.service.records import Session
+from yama_session.service.records import Grant, Session
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,14 @@ class Sight:
         if not self.confined:
             return True
         return session.domain == self.domain if self.domain else session.id == self.session
+
+    def shows_grant(self, grant: Grant) -> bool:
+        """Tell whether they may know of a grant: what they asked for, and what opens their own."""
+        if self.uid == 0:
+            return True
+        if self.uid not in (grant.by, grant.owner):
+            return False
+        return not self.confined or grant.domain == self.domain
 
 
 def sight(caller: Caller, manager: Manager) -> Sight | None:

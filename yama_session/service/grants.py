@@ -1,0 +1,259 @@
+"""One-off permissions to trace a process: given to the kernel, and withdrawn in time.
+
+A grant is written down before the kernel has it, and forgotten after it is
+withdrawn: whatever is on record when the service starts is withdrawn.
+
+The kernel's call waits while the tracee starts a program, which a user can make
+last for ever (by a file system of their own). So each call has a thread, which
+nobody waits for longer than :data:`LIMIT`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from yama_session.errors import KernelUnsupported, SystemCallError
+from yama_session.native import OwnedFd
+from yama_session.scope import allow
+from yama_session.service import leader
+from yama_session.service.limits import check_count
+from yama_session.service.records import Grant, Records
+from yama_session.service.refusal import (
+    AccessDenied,
+    EnforcerUnavailable,
+    NoSuchGrant,
+    NoSuchProcess,
+    ProcessBusy,
+)
+
+_log = logging.getLogger(__name__)
+
+#: Seconds to wait for the kernel's answer.
+LIMIT = 1.0
+
+#: How many grants one user may have asked for, and all together.
+PER_USER = 16
+IN_ALL = 256
+
+
+@dataclass
+class _Held:
+    """A grant and the descriptors of its processes.
+
+    Args:
+        grant: what it says.
+        tracee: pidfd of who may be traced.
+        tracer: pidfd of who may trace; ``None`` after a restart.
+        granted: the kernel has it, and keeps it for now.
+        busy: the kernel is being asked to give or to withdraw it.
+        timer: withdraws it.
+    """
+
+    grant: Grant
+    tracee: OwnedFd
+    tracer: OwnedFd | None
+    granted: bool = False
+    busy: asyncio.Future[None] | None = None
+    timer: asyncio.TimerHandle | None = None
+
+
+class Grants:
+    """All grants of the machine.
+
+    Args:
+        records: where they are written down.
+    """
+
+    def __init__(self, records: Records[Grant]) -> None:
+        self._records = records
+        self._held: dict[str, _Held] = {}
+
+    def __iter__(self) -> Iterator[Grant]:
+        """Yield those that hold."""
+        return (held.grant for held in list(self._held.values()) if held.granted)
+
+    def recover(self) -> None:
+        """Withdraw what an earlier service has granted."""
+        for grant in list(self._records.load()):
+            tracee = leader.reopen(grant.tracee, grant.tracee_start)
+            if tracee is None:
+                self._records.remove(grant.id)
+                continue
+            held = self._held[grant.id] = _Held(grant, tracee, None)
+            self._withdraw(held, "the service has been restarted")
+
+    async def close(self) -> None:
+        """Withdraw all of them, as far as the kernel answers in time."""
+        asked = {held.busy for held in list(self._held.values()) if self._withdraw(held, "the end")}
+        if asked:
+            await asyncio.wait(filter(None, asked), timeout=LIMIT)
+
+    async def add(self, grant: Grant, tracee: OwnedFd, tracer: OwnedFd) -> None:
+        """Grant a process to a tracer.
+
+        Args:
+            grant: what is granted; it takes the place of another one of the tracee.
+            tracee: its pidfd; taken over.
+            tracer: the other pidfd; taken over.
+
+        Raises:
+            LimitExceeded: there are as many as there may be.
+            ProcessBusy: the kernel did not answer in time.
+            NoSuchProcess: one of the processes has exited.
+            EnforcerUnavailable: the kernel does not do it.
+            OSError: it cannot be written down.
+        """
+        if grant.by:
+            by = (held.grant.by for held in self._held.values())
+            check_count(by, grant.by, "grants", PER_USER, IN_ALL)
+        same = [held for held in self._held.values() if _same_tracee(held.grant, grant)]
+        if any(held.busy for held in same):
+            raise ProcessBusy(f"tracee {grant.tracee}: another grant is on its way")
+        self._records.write(grant)
+        held = _Held(grant, OwnedFd(tracee.detach()), OwnedFd(tracer.detach()))
+        self._held[grant.id] = held
+        await self._give(held)
+        for other in same:
+            self._forget(other, "another one takes its place")
+        loop = asyncio.get_running_loop()
+        held.timer = loop.call_later(
+            grant.until - grant.since, self._withdraw, held, "its time is over"
+        )
+        for fd, who in ((held.tracee, "tracee"), (held.tracer, "tracer")):
+            assert fd is not None
+            loop.add_reader(fd.fileno(), self._forget, held, f"the {who} has exited")
+
+    async def revoke(self, grant_id: str, why: str) -> None:
+        """Withdraw a grant: an attach already made stays.
+
+        Raises:
+            NoSuchGrant: there is none with this id.
+            ProcessBusy: the kernel has not answered yet; it will be withdrawn.
+        """
+        held = self._held.get(grant_id)
+        if held is None or not held.granted:
+            raise NoSuchGrant(f"there is no grant {grant_id!r}")
+        self._withdraw(held, why)
+        if held.busy is not None:
+            done, _ = await asyncio.wait({held.busy}, timeout=LIMIT)
+            if not done:
+                raise ProcessBusy(f"tracee {held.grant.tracee}: it will be withdrawn")
+
+    async def _give(self, held: _Held) -> None:
+        try:
+            held.busy = _ask_kernel(held.tracee, held.tracer)
+        except (OSError, RuntimeError):  # no descriptor or no thread is left
+            self._forget(held)
+            raise
+        done, _ = await asyncio.wait({held.busy}, timeout=LIMIT)
+        if not done:
+            held.busy.add_done_callback(lambda asked: self._given_late(held, asked))
+            raise ProcessBusy(f"tracee {held.grant.tracee}: is it starting a program? try again")
+        error, held.busy = held.busy.exception(), None
+        if error is not None:
+            self._forget(held)
+            raise _refusal(error)
+        held.granted = True
+
+    def _given_late(self, held: _Held, asked: asyncio.Future[None]) -> None:
+        held.busy = None
+        if asked.exception() is not None:
+            self._forget(held)
+        else:
+            self._withdraw(held, "it came too late")
+
+    def _withdraw(self, held: _Held, why: str) -> bool:
+        """Have the kernel withdraw it, unless it is being asked something already."""
+        if held.busy is not None:
+            return False
+        self._unwatch(held)
+        held.granted = False
+        try:
+            held.busy = _ask_kernel(held.tracee, None)
+        except (OSError, RuntimeError) as error:  # no descriptor or no thread is left
+            _log.error("attach %s: not withdrawn yet: %s", held.grant.id, error)
+            held.timer = asyncio.get_running_loop().call_later(LIMIT, self._withdraw, held, why)
+            return False
+        held.busy.add_done_callback(lambda asked: self._withdrawn(held, why, asked))
+        return True
+
+    def _withdrawn(self, held: _Held, why: str, asked: asyncio.Future[None]) -> None:
+        error = asked.exception()
+        if error is None or getattr(error, "errno", 0) == errno.ESRCH:
+            self._forget(held, why)
+        else:  # it stays on record, for the next start
+            _log.error("attach %s: cannot be withdrawn: %s", held.grant.id, error)
+            self._close(held)
+
+    def _forget(self, held: _Held, why: str = "") -> None:
+        if why:
+            _log.info("attach %s: ended: %s", held.grant.id, why)
+        self._close(held)
+        self._records.remove(held.grant.id)
+
+    def _close(self, held: _Held) -> None:
+        self._unwatch(held)
+        del self._held[held.grant.id]
+        for fd in (held.tracee, held.tracer):
+            if fd is not None:
+                fd.close()
+
+    def _unwatch(self, held: _Held) -> None:
+        loop = asyncio.get_running_loop()
+        for fd in (held.tracee, held.tracer):
+            if fd is not None:
+                loop.remove_reader(fd.fileno())
+        if held.timer is not None:
+            held.timer.cancel()
+            held.timer = None
+
+
+def _ask_kernel(tracee: OwnedFd, tracer: OwnedFd | None) -> asyncio.Future[None]:
+    """Give a grant or, without a tracer, withdraw it, in a thread with descriptors of its own."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[None] = loop.create_future()
+    fds = [OwnedFd(os.dup(fd.fileno())) for fd in (tracee, tracer) if fd is not None]
+
+    def settle(error: SystemCallError | None) -> None:
+        if error is None:
+            answer.set_result(None)
+        else:
+            answer.set_exception(error)
+
+    def ask() -> None:
+        error = None
+        try:
+            allow(fds[0].fileno(), fds[1].fileno() if tracer is not None else None)
+        except SystemCallError as failed:
+            error = failed
+        for fd in fds:
+            fd.close()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the service ends
+            loop.call_soon_threadsafe(settle, error)
+
+    # A daemon: one that waits for ever must not keep the service from ending.
+    threading.Thread(target=ask, name="grant", daemon=True).start()
+    return answer
+
+
+def _same_tracee(one: Grant, other: Grant) -> bool:
+    return (one.tracee, one.tracee_start) == (other.tracee, other.tracee_start)
+
+
+def _refusal(error: BaseException) -> BaseException:
+    match error:
+        case KernelUnsupported():
+            return EnforcerUnavailable(str(error))
+        case SystemCallError(errno=errno.ESRCH):
+            return NoSuchProcess(str(error))
+        case SystemCallError(errno=errno.EPERM):
+            return AccessDenied(str(error))
+        case _:
+            return error
