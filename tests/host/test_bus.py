@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import select
 import subprocess
 import time
@@ -13,7 +15,8 @@ from typing import Any
 import pytest
 from service_bench import LIMIT, POLICY, PYTHON, ROOT, ServiceBench, service_bench, wait_for
 
-from yama_session import __version__
+from yama_session import __version__, supported
+from yama_session.service import actions
 from yama_session.service.subscribers import PER_USER
 
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("as_root")]
@@ -114,6 +117,7 @@ def test_busctl_shows_the_interface_to_everyone(service: ServiceBench) -> None:
     lines = {words[0]: words[1:] for words in map(str.split, shown.stdout.splitlines()) if words}
     assert lines[".PolicyState"] == ["property", "s", '"loaded"', "emits-change"]
     assert lines[".Version"][3] == "const"
+    assert lines[".AllowAttach"][:3] == ["method", "hhu", "s"]
     assert lines[".SessionNew"][:2] == ["signal", "sa{sv}"]
     tree = busctl(service, "--list", "tree", names[0], uid=NOBODY)
     assert tree.stdout.split()[-1] == names[1]
@@ -270,3 +274,36 @@ def test_polkit_that_hangs_holds_up_nobody_else(service: ServiceBench) -> None:
         )
         assert len(asked) == 5
         assert asked == cancelled
+
+
+def test_kernel_without_grants_says_so(service: ServiceBench) -> None:
+    assert not supported(2), "a kernel with grants is for the guests"
+    pid = str(os.getpid())
+    code = "import sys; from yama_session.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [PYTHON, "-c", code, "allow-attach", pid],
+        env=service.environ,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        timeout=LIMIT,
+    )
+    assert done.returncode == 125
+    assert "this kernel has no scope domains, or none with grants" in done.stderr
+    assert service.ask("ListGrants", uid=NOBODY).stdout == '{"type":"aa{sv}","data":[[]]}\n'
+    assert "there is no grant 'x'" in service.ask("RevokeAttach", "s", "x", uid=NOBODY).stderr
+
+
+def test_call_without_its_descriptors_is_refused(service: ServiceBench) -> None:
+    with script(service, "service_call.py", MANAGER, "AllowAttach", uid=NOBODY) as call:
+        assert call.line() == [
+            "org.yama.Session1.Error.InvalidArgument",
+            "AllowAttach takes 'hhu', not ''",
+        ]
+
+
+def test_actions_are_those_of_the_polkit_file() -> None:
+    text = (ROOT / "data/org.yama.session1.policy").read_text()
+    assert set(re.findall(r'action id="(.*?)"', text)) == {
+        value for name, value in vars(actions).items() if name.isupper()
+    }

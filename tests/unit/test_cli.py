@@ -5,7 +5,8 @@ import json
 import pytest
 
 from yama_session import __version__
-from yama_session.cli import main, verbs
+from yama_session.cli import main, make_parser, verbs
+from yama_session.cli.debug import named
 
 pytestmark = pytest.mark.unit
 
@@ -71,3 +72,46 @@ def test_status_for_people_says_the_same(capsys: pytest.CaptureFixture[str]) -> 
     assert lines[0].startswith("enforcer yama: ")
     assert lines[1].startswith("enforcer landlock: ")
     assert any(line.startswith("service") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "pids"),
+    [
+        ("-p 12", [12]),
+        ("-p12", [12]),
+        ("-nx --pid=12 -batch", [12]),
+        ("-pid 12", [12]),
+        ("-f -p 12 -p 13", [12, 13]),
+        ("record -p 12,13", [12, 13]),
+        ("--attach 12", [12]),
+        ("prog 12", []),
+        ("-p prog", []),
+        ("--args prog -p 12", []),
+        ("-- -p 12", []),
+    ],
+)
+def test_debug_finds_the_process_in_the_debugger_s_arguments(
+    arguments: str, pids: list[int]
+) -> None:
+    assert pids == list(named(arguments.split()))
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("2h", 7200)])
+def test_time_of_a_permission(text: str, seconds: int) -> None:
+    assert make_parser().parse_args(["allow-attach", "--for", text, "1"]).seconds == seconds
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["allow-attach"],
+        ["allow-attach", "1", "--list"],
+        ["allow-attach", "--for", "0", "1"],
+        ["allow-attach", "--for", "1d", "1"],
+        ["debug"],
+    ],
+)
+def test_permission_without_sense_is_a_usage_error(argv: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 2

@@ -18,11 +18,11 @@ class ExitCode(IntEnum):
 
 EXIT_CODES = """\
 exit status:
-  0    done (run: the command's own status)
+  0    done (run, debug: the command's own status)
   1    policy, status, doctor: what was looked at is not in order; can-attach: no
   2    the command line is wrong
   125  the kernel, the service or the policy refused, or lacks what was asked for;
        can-attach: it cannot be told
-  126  run: the command was found but cannot be executed
-  127  run: the command was not found
+  126  run, debug: the command was found but cannot be executed
+  127  run, debug: the command was not found
 """

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -20,7 +19,7 @@ import prctl
 
 from yama_session import Group, Proc, Scope, ServiceError, View
 from yama_session.cli import _isolate
-from yama_session.cli._exit import ExitCode
+from yama_session.cli._become import become, say
 from yama_session.enforcers import ENFORCERS, Enforcer, YamaEnforcer, best, by_name
 from yama_session.errors import EnforcerError
 
@@ -94,8 +93,8 @@ def run(args: argparse.Namespace) -> int:
     enforcer.confine(settings)
     enforcer.verify(settings, outside=outside, uid=os.geteuid(), gid=os.getegid())
     if not args.quiet:
-        _say(_summary(enforcer, settings))
-    return _become([args.command, *args.arguments])
+        say(_summary(enforcer, settings))
+    return become([args.command, *args.arguments])
 
 
 def _settings(args: argparse.Namespace, enforcer: Enforcer) -> _Settings:
@@ -115,7 +114,7 @@ def _private_proc(settings: _Settings) -> _Settings:
     try:
         procfs = _isolate.detached_procfs()
     except ServiceError as error:
-        _say(f"the names of other processes stay visible: {error} (see --pid-namespace)")
+        say(f"the names of other processes stay visible: {error} (see --pid-namespace)")
         return replace(settings, proc=Proc.HOST)
     with procfs:
         _isolate.enter_user_namespace()
@@ -124,26 +123,11 @@ def _private_proc(settings: _Settings) -> _Settings:
     return settings
 
 
-def _become(command: list[str]) -> int:
-    try:
-        os.execvp(command[0], command)
-    except FileNotFoundError as error:
-        _say(f"{command[0]}: {error.strerror}")
-        return ExitCode.NOT_FOUND
-    except OSError as error:
-        _say(f"{command[0]}: {error.strerror}")
-        return ExitCode.NOT_EXECUTABLE
-
-
 def _summary(enforcer: Enforcer, settings: _Settings) -> str:
     view = f"enforcer {enforcer.name}, view={settings.view.word}"
     if isinstance(enforcer, YamaEnforcer):
         return f"{view}, scope={settings.scope.word}"
     return f"{view}, proc={settings.proc.value}"
-
-
-def _say(text: str) -> None:
-    print(f"yama-session: {text}", file=sys.stderr, flush=True)
 
 
 def _level(kind: type[_Level]) -> Callable[[str], _Level]:
