@@ -29,7 +29,7 @@ class Viewer:
         task: as :func:`yama_session.reach.reach` takes it.
         member: a process of its domain, if it is a login to come.
         user: the account, if it is a login to come.
-        source: the rule of the policy that decides then, as ``file:line``.
+        source: the rule of the policy that its domain is by, as ``file:line``.
         landlock: whether Landlock confines it.
     """
 
@@ -61,6 +61,17 @@ def viewer_from(text: str | None) -> Viewer:
     if text is None or text.isdecimal():
         return Viewer(None if text is None else int(text))
     return _login(text)
+
+
+def source_of(domain: int) -> str | None:
+    """Return the rule by which a session got its domain, ``None`` if the caller is told of none."""
+    try:
+        from yama_session.service import client
+
+        sessions = client.list_sessions()
+    except (ImportError, ServiceError):
+        return None
+    return next((str(s["source"]) for s in sessions if s["domain"] == domain), None)
 
 
 def _login(user: str) -> Viewer:

@@ -15,11 +15,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from dataclasses import replace
 
 from yama_session.cli._exit import ExitCode
 from yama_session.cli._reach_text import answer_lines, answer_plain, domain_plain, domain_text
 from yama_session.cli._table import Colour, coloured, printable
-from yama_session.cli._viewer import Viewer, viewer_from
+from yama_session.cli._viewer import Viewer, source_of, viewer_from
 from yama_session.reach import Reach, Task, reach
 
 HELP = "explain whether a process is visible, readable and attachable, and why"
@@ -41,6 +42,9 @@ def run(args: argparse.Namespace) -> int:
     """Print the explanation."""
     viewer = viewer_from(args.viewer)
     found = viewer.adjusted(reach(args.pid, viewer.task, viewer.member))
+    domain = found.pair.viewer.domain
+    if viewer.source is None and domain is not None:
+        viewer = replace(viewer, source=source_of(domain.id))
     if args.json:
         print(json.dumps(_plain(found, viewer), indent=2))
     else:

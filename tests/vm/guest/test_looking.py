@@ -288,6 +288,7 @@ def test_explain_in_a_session(alice: Login) -> None:
     assert found["attachable"]["asked"] == "kernel"
     assert "descendant" in found["attachable"]["reason"]
     assert found["unjudged"] == []
+    assert found["viewer"]["policy"] == "built-in default"
     text = alice.check(f"yama-session explain {pid}")
     assert "attachable: no: level 1 asks for a descendant" in text
     assert "what would change it: start it from the debugger" in text
