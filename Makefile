@@ -4,7 +4,8 @@
 # make test-sessions  all guests with logins, the long ones too; tests/RESULTS.md
 # make test-kernels  all checks of every series, against stock, plain and debug
 # make bench       what the series costs, in instructions; bench/RESULTS.md
-# make install     DESTDIR= PREFIX=/usr
+# make install     DESTDIR= PREFIX=/usr; what is in /etc already stays
+# make uninstall   switches off first
 # make clean       what was built in the checkout; the lab's cache stays
 
 PYTHON	:= /usr/bin/python3
@@ -88,9 +89,21 @@ DATA	:= \
 
 install-data:
 	for entry in $(filter $(patsubst data/%,%:%,$(wildcard data/*)),$(DATA)); do \
-		install -D -m 0644 -t $(DESTDIR)$${entry#*:} data/$${entry%%:*} || exit 1; \
+		name=$${entry%%:*} to=$(DESTDIR)$${entry#*:}; \
+		case $$to in */etc/*) [ ! -e $$to/$$name ] || continue;; esac; \
+		install -D -m 0644 -t $$to data/$$name || exit 1; \
 	done
 	install -d $(DESTDIR)/etc/yama-session/policy.d
+
+# What an administrator may have written in /etc stays.
+uninstall:
+	[ -n "$(DESTDIR)" ] || $(PREFIX)/bin/yama-session off
+	$(MAKE) -C pam uninstall DESTDIR=$(abspath $(DESTDIR))
+	for entry in $(filter-out %:/etc/yama-session,$(DATA)); do \
+		rm -f $(DESTDIR)$${entry#*:}/$${entry%%:*} || exit 1; \
+	done
+	rm -rf $(DESTDIR)$(SITE)/yama_session $(DESTDIR)$(PREFIX)/libexec/yama-session
+	rm -f $(DESTDIR)$(PREFIX)/bin/yama-session
 
 # needs nothing from PyPI
 demo: packages native
@@ -138,7 +151,7 @@ clean:
 	rm -rf build $(VENV) $(NATIVE) *.egg-info
 
 .PHONY: all help setup packages native pam install install-python install-pam \
-	install-data demo test lint test-unit test-host test-vm test-sessions \
+	install-data uninstall demo test lint test-unit test-host test-vm test-sessions \
 	series-check test-kernel test-kernels bench clean
 # The steps of `setup` and `test` build on one another: in order, one at a time.
 .NOTPARALLEL:
