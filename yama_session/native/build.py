@@ -14,7 +14,15 @@ from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
 HEADERS = ("yama_abi.h", "yama_native.h")
-SOURCES = ("domain.c", "landlock.c", "look.c", "namespace.c", "procfs.c", "session.c")
+SOURCES = (
+    "domain.c",
+    "landlock.c",
+    "look.c",
+    "namespace.c",
+    "probe.c",
+    "procfs.c",
+    "session.c",
+)
 
 # Only their being integers is known here; the compiler fills in the rest.
 TYPEDEFS = "".join(f"typedef int... {name};\n" for name in ("pid_t", "uid_t", "gid_t"))

@@ -33,6 +33,16 @@ enum ys_enforcer {
 /* ys_userns_enter(): also a pid namespace */
 #define YS_USERNS_PID		1
 
+/*
+ * ys_probe_kind(): the number is one of a group or of a user; the call sets
+ * what is there already, and may be asked only of a process that the caller
+ * has started; the process must have left something, here a netlink socket
+ */
+#define YS_PROBE_GROUP		1
+#define YS_PROBE_USER		2
+#define YS_PROBE_SETS		4
+#define YS_PROBE_LEFT		8
+
 /* The first Landlock ABI whose rulesets may consist of a scope alone */
 #define YS_LANDLOCK_MIN_ABI	6
 
@@ -87,6 +97,22 @@ int ys_parse_fdinfo(const char *text, size_t len, struct ys_domain_info *ret);
  * it already, or that it is a kernel thread, is not asked.
  */
 int ys_may_attach(int pidfd);
+
+/*
+ * probe.c: calls that name a process, asked for what they answer.
+ *
+ * ys_probe_name() returns the name of one, NULL behind the last; the names
+ * are those of kernel/CHANNELS.md.  ys_probe() asks it about a number > 0 and
+ * returns 0 or -errno.  It may change the caller: its session, its process
+ * group, its tracer.  Call it in a child that exits.
+ * ys_shm_creator() and ys_msg_sender() return the process number that an
+ * object of System V's IPC keeps.
+ */
+const char *ys_probe_name(unsigned int index);
+int ys_probe_kind(unsigned int index);
+int ys_probe(unsigned int index, int nr);
+int ys_shm_creator(int id);
+int ys_msg_sender(int id);
 
 /*
  * procfs.c: a private instance of procfs.
