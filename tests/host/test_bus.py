@@ -94,6 +94,20 @@ def busctl(bench: ServiceBench, *args: str, uid: int = 0) -> subprocess.Complete
     return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, user=uid)
 
 
+def command(bench: ServiceBench, *argv: str, uid: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run ``yama-session`` on the bench's bus."""
+    code = "import sys; from yama_session.cli import main; sys.exit(main())"
+    return subprocess.run(
+        [PYTHON, "-c", code, *argv],
+        env=bench.environ,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        timeout=LIMIT,
+        user=uid,
+    )
+
+
 def properties(bench: ServiceBench, uid: int) -> dict[str, Any]:
     done = bench.ask("GetAll", "s", MANAGER, interface=PROPERTIES, uid=uid)
     assert done.returncode == 0, done.stderr
@@ -233,6 +247,8 @@ def test_polkit_decides_who_sees_all_sessions(service: ServiceBench) -> None:
         (session,) = json.loads(done.stdout)["data"][0]
         assert session["id"]["data"] == alice["body"][0]
         assert service.sessions(NOBODY) == []
+        listed = command(service, "list", "--all", uid=NOBODY)
+        assert listed.stdout.splitlines()[1].split()[:2] == [alice["body"][0], "alice"]
 
 
 def test_who_could_prove_themselves_is_told_so(service: ServiceBench) -> None:
@@ -278,16 +294,7 @@ def test_polkit_that_hangs_holds_up_nobody_else(service: ServiceBench) -> None:
 
 def test_kernel_without_grants_says_so(service: ServiceBench) -> None:
     assert not supported(2), "a kernel with grants is for the guests"
-    pid = str(os.getpid())
-    code = "import sys; from yama_session.cli import main; sys.exit(main())"
-    done = subprocess.run(
-        [PYTHON, "-c", code, "allow-attach", pid],
-        env=service.environ,
-        capture_output=True,
-        text=True,
-        cwd="/",
-        timeout=LIMIT,
-    )
+    done = command(service, "allow-attach", str(os.getpid()))
     assert done.returncode == 125
     assert "this kernel has no scope domains, or none with grants" in done.stderr
     assert service.ask("ListGrants", uid=NOBODY).stdout == '{"type":"aa{sv}","data":[[]]}\n'

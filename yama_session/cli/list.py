@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from yama_session.cli._agent import terminal_agent
 from yama_session.cli._exit import ExitCode
 from yama_session.cli._table import table
 from yama_session.errors import ServiceError
@@ -35,7 +36,9 @@ Look = Sessions | ServiceError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``list``."""
     parser.add_argument("--json", action="store_true", help="print one JSON array")
-    parser.add_argument("--watch", action="store_true", help="go on until interrupted")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--watch", action="store_true", help="go on until interrupted")
+    how.add_argument("--all", action="store_true", help="those of all users, if polkit agrees")
     parser.add_argument(
         "--interval",
         type=_interval,
@@ -58,7 +61,11 @@ def run(args: argparse.Namespace) -> int:
 
     if args.watch:
         return _watch(args)
-    sessions = client.list_sessions()
+    if args.all:
+        with terminal_agent():
+            sessions = client.list_all_sessions()
+    else:
+        sessions = client.list_sessions()
     print(json.dumps(sessions, indent=2) if args.json else sessions_table(sessions))
     return ExitCode.OK
 
