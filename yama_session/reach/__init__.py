@@ -115,14 +115,11 @@ def _settled(pair: Pair, answer: Answer, ask: Callable[[], bool]) -> Answer:
     verdict = Verdict.YES if allowed else Verdict.NO
     if answer.verdict is verdict:
         return replace(answer, asked="kernel")
-    if answer.verdict is Verdict.UNKNOWN and not allowed:
-        reason = answer.reason
-        if reason.startswith("no, unless"):
-            reason = reason.partition(": ")[2]
-        return replace(answer, verdict=verdict, reason=reason, asked="kernel")
     if allowed:
         reason = "the kernel allows it, by what no file tells: a relation or a capability"
         return Answer(verdict, "relation", reason, asked="kernel")
+    if answer.verdict is Verdict.UNKNOWN:
+        return replace(answer.refusal or answer, verdict=verdict, asked="kernel", refusal=None)
     others = ", ".join(pair.machine.unjudged) or "another security module"
     reason = f"the rules known here allow it, but {others} may refuse, and the kernel does"
     return Answer(verdict, "other-module", reason, asked="kernel")

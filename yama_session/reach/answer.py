@@ -25,6 +25,8 @@ class Answer:
         change: what would make it a yes; empty if nothing would, or if it is one.
         asked: ``rules`` if it follows from what /proc tells, ``kernel`` if the
             kernel itself was asked.
+        refusal: of an unknown: the refusal that it is, unless a relation that
+            nobody tells lifts it.
     """
 
     verdict: Verdict
@@ -32,6 +34,7 @@ class Answer:
     reason: str
     change: str = ""
     asked: str = "rules"
+    refusal: Answer | None = None
 
     def __bool__(self) -> bool:
         return self.verdict is Verdict.YES
@@ -50,6 +53,23 @@ def no(rule: str, reason: str, change: str = "") -> Answer:
 def unknown(rule: str, reason: str, change: str = "") -> Answer:
     """Return an answer for what cannot be known from outside the kernel."""
     return Answer(Verdict.UNKNOWN, rule, reason, change)
+
+
+def unless(refusal: Answer, what: str, change: str) -> Answer:
+    """Return an answer that is a refusal unless something holds that cannot be known.
+
+    Args:
+        refusal: the refusal.
+        what: what would lift it.
+        change: what would make it a yes, besides what the refusal names.
+    """
+    return Answer(
+        Verdict.UNKNOWN,
+        refusal.rule,
+        f"no, unless {what}: {refusal.reason}",
+        f"{refusal.change}; or {change}",
+        refusal=refusal,
+    )
 
 
 def all_of(*answers: Answer) -> Answer:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from yama_session.levels import Scope, View
 from yama_session.reach import capability
-from yama_session.reach.answer import Answer, Verdict, all_of, no, unknown, yes
+from yama_session.reach.answer import Answer, Verdict, all_of, no, unknown, unless, yes
 from yama_session.reach.facts import NEW_DOMAIN, Machine, Task
 
 _CAPABLE = "CAP_SYS_PTRACE lifts this: ask as root"
@@ -218,16 +218,11 @@ def _view(pair: Pair, *, access: bool) -> Answer:
     exempt = capability.over_domain(viewer)
     if exempt is Verdict.YES:
         return yes("capability", "CAP_SYS_PTRACE over the domain's creator lifts the view")
-    if hidden.verdict is Verdict.UNKNOWN or exempt is Verdict.UNKNOWN:
-        why = (
-            hidden.reason
-            if exempt is not Verdict.UNKNOWN
-            else (
-                f"{hidden.reason}; whether the viewer is capable over the creator of its domain "
-                "is not told"
-            )
-        )
-        return unknown("view", why, hidden.change)
+    if exempt is Verdict.UNKNOWN:
+        doubt = "whether the viewer is capable over the creator of its domain is not told"
+        return unknown("view", f"{hidden.reason}; {doubt}", hidden.change)
+    if hidden.verdict is Verdict.UNKNOWN:
+        return hidden
     return _unless_related(pair, hidden)
 
 
@@ -295,14 +290,15 @@ def _descends(pair: Pair) -> Verdict:
 
 def _unless_related(pair: Pair, refusal: Answer) -> Answer:
     """Turn a refusal into what can be known of it: a relation that nobody tells may lift it."""
-    grants = pair.machine.grants
-    named = "has named it with PR_SET_PTRACER" + (" or been granted to it" if grants else "")
-    change = f"{refusal.change}; or the target names it with PR_SET_PTRACER"
-    if grants:
-        change += ", or an administrator grants it"
     if not pair.viewer.pid:  # nobody can have named a process that is yet to come
-        return no(refusal.rule, refusal.reason, refusal.change)
-    return unknown(refusal.rule, f"no, unless {pair.target} {named}: {refusal.reason}", change)
+        return refusal
+    named = f"{pair.target} has named it with PR_SET_PTRACER"
+    change = "the target names it with PR_SET_PTRACER"
+    if pair.machine.grants:
+        return unless(
+            refusal, f"{named} or been granted to it", f"{change}, or an administrator grants it"
+        )
+    return unless(refusal, named, change)
 
 
 def _scope(pair: Pair) -> Answer:
@@ -337,8 +333,6 @@ def _unless_granted(pair: Pair, refusal: Answer) -> Answer:
     """Turn a refusal into what can be known where a grant alone would lift it."""
     if not pair.machine.grants or not pair.viewer.pid:
         return refusal
-    return unknown(
-        refusal.rule,
-        f"no, unless {pair.target} has been granted to the tracer: {refusal.reason}",
-        f"{refusal.change}; or an administrator grants it",
+    return unless(
+        refusal, f"{pair.target} has been granted to the tracer", "an administrator grants it"
     )

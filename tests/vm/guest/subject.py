@@ -7,7 +7,6 @@ starts a process that only waits, and `trace PID` attaches and stays.
 
 import contextlib
 import ctypes
-import dataclasses
 import json
 import os
 import signal
@@ -102,7 +101,7 @@ def ask(pid: int) -> dict[str, object]:
 
 
 def plain(answer: Answer) -> dict[str, object]:
-    return {**dataclasses.asdict(answer), "verdict": answer.verdict.value}
+    return {"verdict": answer.verdict.value, "rule": answer.rule, "reason": answer.reason}
 
 
 def child(spec: dict[str, Any]) -> int:
