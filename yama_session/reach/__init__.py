@@ -119,7 +119,8 @@ def _settled(pair: Pair, answer: Answer, ask: Callable[[], bool]) -> Answer:
         reason = "the kernel allows it, by what no file tells: a relation or a capability"
         return Answer(verdict, "relation", reason, asked="kernel")
     if answer.verdict is Verdict.UNKNOWN:
-        return replace(answer.refusal or answer, verdict=verdict, asked="kernel", refusal=None)
+        reason = (answer.refusal or answer).reason
+        return Answer(verdict, answer.rule, reason, answer.change, "kernel")
     others = ", ".join(pair.machine.unjudged) or "another security module"
     reason = f"the rules known here allow it, but {others} may refuse, and the kernel does"
     return Answer(verdict, "other-module", reason, asked="kernel")

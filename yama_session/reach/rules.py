@@ -18,6 +18,7 @@ from yama_session.reach import capability
 from yama_session.reach.answer import Answer, Verdict, all_of, no, unknown, unless, yes
 from yama_session.reach.facts import NEW_DOMAIN, Machine, Task
 
+_GRANT = "'yama-session allow-attach' grants it"
 _CAPABLE = "CAP_SYS_PTRACE lifts this: ask as root"
 
 
@@ -295,9 +296,7 @@ def _unless_related(pair: Pair, refusal: Answer) -> Answer:
     named = f"{pair.target} has named it with PR_SET_PTRACER"
     change = "the target names it with PR_SET_PTRACER"
     if pair.machine.grants:
-        return unless(
-            refusal, f"{named} or been granted to it", f"{change}, or an administrator grants it"
-        )
+        return unless(refusal, f"{named} or been granted to it", f"{change}; or {_GRANT}")
     return unless(refusal, named, change)
 
 
@@ -333,6 +332,4 @@ def _unless_granted(pair: Pair, refusal: Answer) -> Answer:
     """Turn a refusal into what can be known where a grant alone would lift it."""
     if not pair.machine.grants or not pair.viewer.pid:
         return refusal
-    return unless(
-        refusal, f"{pair.target} has been granted to the tracer", "an administrator grants it"
-    )
+    return unless(refusal, f"{pair.target} has been granted to the tracer", _GRANT)
