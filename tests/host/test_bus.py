@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -157,6 +158,16 @@ def test_property_that_is_none_is_named(
         name, text = call.line()
     assert name == f"org.freedesktop.DBus.Error.{error}"
     assert words in text
+
+
+def test_every_path_answers_as_an_object_does(service: ServiceBench) -> None:
+    peer = "org.freedesktop.DBus.Peer"
+    told = json.loads(service.ask("GetMachineId", interface=peer, uid=NOBODY).stdout)["data"]
+    assert told == [Path("/etc/machine-id").read_text().strip()]
+    assert service.ask("Ping", interface=peer, uid=NOBODY).returncode == 0
+    elsewhere = busctl(service, "call", "org.yama.Session1", "/elsewhere", MANAGER, "Status")
+    assert "there is no object /elsewhere" in elsewhere.stderr
+    assert "there is no org.yama.Session1.Manager.Fly" in service.ask("Fly").stderr
 
 
 def test_subscriber_is_told_of_what_is_theirs_only(service: ServiceBench) -> None:
