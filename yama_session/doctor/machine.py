@@ -18,6 +18,7 @@ UNIT = "yama-session.service"
 AT_UNIT = "yama-session-at.path"
 
 _AT_QUEUE = Path("/var/spool/cron/atjobs")
+_POLKIT_ACTIONS = Path("/usr/share/polkit-1/actions")
 _BUS_POLICIES = tuple(
     Path(directory) / "org.yama.Session1.conf"
     for directory in ("/etc/dbus-1/system.d", "/usr/share/dbus-1/system.d")
@@ -97,6 +98,13 @@ def examine_files() -> Iterator[Finding]:
     else:
         message = f"{_BUS_POLICIES[0].name} is not installed: nobody may own the service's name"
         yield problem("files", "D-Bus policy", message, "install it: 'make install'")
+    if _POLKIT_ACTIONS.is_dir():
+        name = "org.yama.session1.policy"
+        if (_POLKIT_ACTIONS / name).exists():
+            yield ok("files", "polkit actions", "installed")
+        else:
+            message = f"{name} is not installed: only root may reload, or allow an attach"
+            yield problem("files", "polkit actions", message, "install it: 'make install'")
     if not _AT_QUEUE.is_dir():
         yield ok("files", AT_UNIT, "not needed: there is no at(1)")
     elif systemctl("is-active", AT_UNIT) == "active":

@@ -131,14 +131,17 @@ def test_what_the_service_leaves_and_what_it_needs() -> None:
     exempt.write_text("yama-session exempt 1\nuid 10", encoding="utf-8")
     check("systemctl stop yama-session-at.path")
     bus = Path("/usr/share/dbus-1/system.d/org.yama.Session1.conf")
-    aside = bus.rename(bus.with_suffix(".aside"))
+    actions = Path("/usr/share/polkit-1/actions/org.yama.session1.policy")
+    asides = {path: path.rename(path.with_suffix(".aside")) for path in (bus, actions)}
     try:
         _, found = doctor()
         assert "is not whole" in found[str(exempt)]
         assert "systemctl start yama-session-at.path" in found["yama-session-at.path"]
         assert "is not installed" in found["D-Bus policy"]
+        assert "is not installed" in found["polkit actions"]
     finally:
-        aside.rename(bus)
+        for path, aside in asides.items():
+            aside.rename(path)
         check("systemctl restart yama-session && systemctl start yama-session-at.path")
     assert doctor() == (0, {})
 
