@@ -70,6 +70,7 @@ def wrong(verb: str, document: object) -> list[str]:
         ["explain", str(os.getpid())],
         ["explain", str(os.getppid())],
         ["explain", "1", "--as", str(os.getpid())],
+        ["audit"],
     ],
     ids=" ".join,
 )

@@ -19,7 +19,8 @@ class ExitCode(IntEnum):
 EXIT_CODES = """\
 exit status:
   0    done (run, debug: the command's own status)
-  1    policy, status, doctor: what was looked at is not in order; can-attach: no
+  1    policy, status, doctor: what was looked at is not in order; can-attach: no;
+       audit: a channel is open
   2    the command line is wrong
   125  the kernel, the service or the policy refused, or lacks what was asked for;
        can-attach: it cannot be told

@@ -1,0 +1,87 @@
+"""What confines the caller, and how to be confined once more in the same way."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import prctl
+
+from yama_session.levels import Scope, View
+from yama_session.native import OwnedFd, checked, lib
+from yama_session.scope import check, enter, supported
+
+#: How many Landlock domains can nest; ``LANDLOCK_MAX_NUM_LAYERS`` of the kernel.
+_LANDLOCK_LAYERS = 16
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """What hides processes from the caller.
+
+    Args:
+        view: the view of its scope domain, ``View.ALL`` without one.
+        landlock: whether it is in a Landlock domain.
+    """
+
+    view: View
+    landlock: bool
+
+    def __bool__(self) -> bool:
+        return self.view is not View.ALL or self.landlock
+
+    @property
+    def words(self) -> list[str]:
+        """The enforcers that confine the caller."""
+        return ["yama"] * (self.view is not View.ALL) + ["landlock"] * self.landlock
+
+    def nest(self) -> None:
+        """Put the caller into a domain of its own inside: what was beside it is outside then.
+
+        Raises:
+            YamaSessionError: the kernel refuses, as where domains are nested
+                too deep already.
+        """
+        prctl.set_no_new_privs(1)
+        if self.view is not View.ALL:
+            enter(Scope.CLASSIC, self.view)
+        if self.landlock:
+            _restrict()
+
+
+def of_caller() -> Confinement:
+    """Return what confines the caller, as far as the kernel lets it find out."""
+    view = View.ALL
+    if supported():
+        held = (view for view in reversed(View) if check(Scope.CLASSIC, view))
+        view = next(held, View.ALL)
+    return Confinement(view, _in_landlock())
+
+
+def _in_landlock() -> bool:
+    """No call tells; but who is in a domain can nest fewer of them."""
+    if lib.ys_landlock_abi() < lib.YS_LANDLOCK_MIN_ABI:
+        return False
+    child = os.fork()
+    if not child:
+        os._exit(_layers_left())
+    left = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return 0 <= left < _LANDLOCK_LAYERS
+
+
+def _layers_left() -> int:
+    """Runs in a child: whatever happens, it must not return to the caller's code."""
+    try:
+        prctl.set_no_new_privs(1)
+        with OwnedFd(checked("ys_landlock_create", lib.ys_landlock_create())) as ruleset:
+            for count in range(_LANDLOCK_LAYERS):
+                if lib.ys_landlock_restrict(ruleset.fileno()) < 0:
+                    return count
+    except BaseException:
+        pass
+    return _LANDLOCK_LAYERS
+
+
+def _restrict() -> None:
+    with OwnedFd(checked("ys_landlock_create", lib.ys_landlock_create())) as ruleset:
+        checked("ys_landlock_restrict", lib.ys_landlock_restrict(ruleset.fileno()))
