@@ -74,6 +74,7 @@ class Grants:
     def __init__(self, records: Records[Grant]) -> None:
         self._records = records
         self._held: dict[str, _Held] = {}
+        self._closing = False
 
     def __iter__(self) -> Iterator[Grant]:
         """Yield those that hold."""
@@ -90,10 +91,19 @@ class Grants:
             self._withdraw(held, "the service has been restarted")
 
     async def close(self) -> None:
-        """Withdraw all of them, as far as the kernel answers in time."""
-        asked = {held.busy for held in list(self._held.values()) if self._withdraw(held, "the end")}
-        if asked:
-            await asyncio.wait(filter(None, asked), timeout=LIMIT)
+        """Withdraw all of them, as far as the kernel answers in time, and give no more."""
+        self._closing = True
+        loop = asyncio.get_running_loop()
+        end = loop.time() + LIMIT
+        while self._held and loop.time() < end:
+            for held in list(self._held.values()):
+                self._withdraw(held, "the service is stopped")
+            asked = {held.busy for held in self._held.values() if held.busy is not None}
+            if asked:
+                await asyncio.wait(
+                    asked, timeout=end - loop.time(), return_when=asyncio.FIRST_COMPLETED
+                )
+            await asyncio.sleep(0)  # what waited for the same goes on first
 
     async def add(self, grant: Grant, tracee: OwnedFd, tracer: OwnedFd) -> None:
         """Grant a process to a tracer.
@@ -114,14 +124,20 @@ class Grants:
             by = (held.grant.by for held in self._held.values())
             check_count(by, grant.by, "grants", PER_USER, IN_ALL)
         same = [held for held in self._held.values() if _same_tracee(held.grant, grant)]
-        if any(held.busy for held in same):
-            raise ProcessBusy(f"tracee {grant.tracee}: another grant is on its way")
+        if self._closing or not all(held.granted for held in same):
+            raise ProcessBusy(f"tracee {grant.tracee}: another grant comes or goes")
         self._records.write(grant)
         held = _Held(grant, OwnedFd(tracee.detach()), OwnedFd(tracer.detach()))
         self._held[grant.id] = held
-        await self._give(held)
-        for other in same:
-            self._forget(other, "another one takes its place")
+        try:
+            # The kernel keeps one for each tracee: the old one must not be withdrawn later.
+            for other in same:
+                await self.revoke(other.grant.id, "another one takes its place")
+            held.busy = _ask_kernel(held.tracee, held.tracer)
+        except (ProcessBusy, OSError, RuntimeError):  # no descriptor or no thread is left
+            self._forget(held)
+            raise
+        await self._given(held, held.busy)
         loop = asyncio.get_running_loop()
         held.timer = loop.call_later(
             grant.until - grant.since, self._withdraw, held, "its time is over"
@@ -141,22 +157,18 @@ class Grants:
         if held is None or not held.granted:
             raise NoSuchGrant(f"there is no grant {grant_id!r}")
         self._withdraw(held, why)
-        if held.busy is not None:
-            done, _ = await asyncio.wait({held.busy}, timeout=LIMIT)
-            if not done:
-                raise ProcessBusy(f"tracee {held.grant.tracee}: it will be withdrawn")
-
-    async def _give(self, held: _Held) -> None:
-        try:
-            held.busy = _ask_kernel(held.tracee, held.tracer)
-        except (OSError, RuntimeError):  # no descriptor or no thread is left
-            self._forget(held)
-            raise
-        done, _ = await asyncio.wait({held.busy}, timeout=LIMIT)
+        done, _ = await asyncio.wait({held.busy}, timeout=LIMIT) if held.busy else (set(), ())
         if not done:
-            held.busy.add_done_callback(lambda asked: self._given_late(held, asked))
+            raise ProcessBusy(f"tracee {held.grant.tracee}: it will be withdrawn")
+
+    async def _given(self, held: _Held, asked: asyncio.Future[None]) -> None:
+        """Wait until the kernel has given it, or raise."""
+        done, _ = await asyncio.wait({asked}, timeout=LIMIT)
+        if not done:
+            asked.add_done_callback(lambda _: self._given_late(held, asked))
             raise ProcessBusy(f"tracee {held.grant.tracee}: is it starting a program? try again")
-        error, held.busy = held.busy.exception(), None
+        held.busy = None
+        error = asked.exception()
         if error is not None:
             self._forget(held)
             raise _refusal(error)
@@ -221,7 +233,7 @@ def _ask_kernel(tracee: OwnedFd, tracer: OwnedFd | None) -> asyncio.Future[None]
     answer: asyncio.Future[None] = loop.create_future()
     fds = [OwnedFd(os.dup(fd.fileno())) for fd in (tracee, tracer) if fd is not None]
 
-    def settle(error: SystemCallError | None) -> None:
+    def settle(error: Exception | None) -> None:
         if error is None:
             answer.set_result(None)
         else:
@@ -231,7 +243,7 @@ def _ask_kernel(tracee: OwnedFd, tracer: OwnedFd | None) -> asyncio.Future[None]
         error = None
         try:
             allow(fds[0].fileno(), fds[1].fileno() if tracer is not None else None)
-        except SystemCallError as failed:
+        except Exception as failed:
             error = failed
         for fd in fds:
             fd.close()

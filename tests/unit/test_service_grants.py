@@ -1,0 +1,235 @@
+"""Grants against a kernel that can be made to wait; the real one is asked in the guests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+
+import pytest
+
+from yama_session.errors import DomainError
+from yama_session.native import OwnedFd
+from yama_session.service import grants, leader
+from yama_session.service.grants import Grants
+from yama_session.service.records import Grant, Records
+from yama_session.service.refusal import LimitExceeded, NoSuchGrant, NoSuchProcess, ProcessBusy
+
+pytestmark = pytest.mark.unit
+
+LIMIT = 20.0
+
+
+class Kernel:
+    """Keeps one tracer for each tracee, as Yama does, and answers when it is let."""
+
+    def __init__(self) -> None:
+        self.granted: dict[int, int] = {}
+        self.answers = threading.Event()
+        self.answers.set()
+        self.error = 0
+
+    def allow(self, tracee: int, tracer: int | None) -> None:
+        assert self.answers.wait(LIMIT)
+        if self.error:
+            raise DomainError("grant", self.error)
+        if tracer is None:
+            self.granted.pop(leader.pid_of(tracee), None)
+        else:
+            self.granted[leader.pid_of(tracee)] = leader.pid_of(tracer)
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    made = Kernel()
+    monkeypatch.setattr(grants, "allow", made.allow)
+    monkeypatch.setattr(grants, "LIMIT", 0.1)
+    return made
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["sleep", "infinity"]) as made:
+        yield made
+        made.kill()
+
+
+def grant(tracee: int, name: str = "ab", by: int = 1000, seconds: float = 600.0) -> Grant:
+    return Grant(
+        id=name,
+        by=by,
+        owner=1000,
+        tracee=tracee,
+        tracee_start=leader.start_time(tracee),
+        tracee_name="sleep",
+        tracer=os.getpid(),
+        tracer_name="gdb",
+        domain=0,
+        since=100.0,
+        until=100.0 + seconds,
+    )
+
+
+def recorded(directory: Path) -> list[str]:
+    return sorted(file.stem for file in directory.iterdir())
+
+
+def made(directory: Path) -> Grants:
+    return Grants(Records(directory, Grant))
+
+
+async def add(found: Grants, wanted: Grant) -> None:
+    with OwnedFd(os.pidfd_open(wanted.tracee)) as tracee, OwnedFd(os.pidfd_open(os.getpid())) as me:
+        await found.add(wanted, tracee, me)
+
+
+async def until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT
+    while not what():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+def run(steps: Coroutine[None, None, None]) -> None:
+    asyncio.run(asyncio.wait_for(steps, LIMIT))
+
+
+def test_grant_is_on_record_and_withdrawn_in_time(
+    kernel: Kernel, process: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    async def steps() -> None:
+        found = made(tmp_path)
+        await add(found, grant(process.pid, seconds=0.2))
+        assert kernel.granted == {process.pid: os.getpid()}
+        assert recorded(tmp_path) == [each.id for each in found] == ["ab"]
+        await until(lambda: not recorded(tmp_path))
+        assert kernel.granted == {}
+        assert list(found) == []
+
+    run(steps())
+
+
+def test_grant_that_comes_late_is_withdrawn(
+    kernel: Kernel, process: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    async def steps() -> None:
+        found = made(tmp_path)
+        kernel.answers.clear()
+        with pytest.raises(ProcessBusy, match="try again"):
+            await add(found, grant(process.pid))
+        with pytest.raises(ProcessBusy, match="comes or goes"):
+            await add(found, grant(process.pid, "cd"))
+        assert list(found) == []
+        assert recorded(tmp_path) == ["ab"]
+        kernel.answers.set()
+        await until(lambda: not recorded(tmp_path))
+        assert kernel.granted == {}
+
+    run(steps())
+
+
+def test_old_grant_s_time_ends_no_new_one(
+    kernel: Kernel, process: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    async def steps() -> None:
+        found = made(tmp_path)
+        await add(found, grant(process.pid, seconds=0.3))
+        await add(found, grant(process.pid, "cd"))
+        await add(found, grant(os.getpid(), "later", seconds=0.3))
+        await until(lambda: os.getpid() not in kernel.granted)
+        assert kernel.granted == {process.pid: os.getpid()}
+        assert [each.id for each in found] == ["cd"]
+        await found.close()
+        assert kernel.granted == {}
+        with pytest.raises(ProcessBusy):
+            await add(found, grant(process.pid, "ef"))
+
+    run(steps())
+
+
+def test_stop_while_the_kernel_waits_leaves_it_on_record(
+    kernel: Kernel, process: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    async def steps() -> None:
+        found = made(tmp_path)
+        kernel.answers.clear()
+        with pytest.raises(ProcessBusy):
+            await add(found, grant(process.pid))
+        await found.close()
+        assert recorded(tmp_path) == ["ab"]
+        # What the next service finds it withdraws, as soon as the kernel lets it.
+        following = made(tmp_path)
+        following.recover()
+        kernel.answers.set()
+        await until(lambda: not recorded(tmp_path))
+        assert kernel.granted == {}
+
+    run(steps())
+
+
+def test_record_of_a_process_that_has_gone_is_dropped(
+    kernel: Kernel, process: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    async def steps() -> None:
+        kept = Records(tmp_path, Grant)
+        kept.write(Grant(**{**vars(grant(process.pid)), "tracee_start": 1}))
+        kernel.granted[process.pid] = 1  # another process's by now: it stays
+        made(tmp_path).recover()
+        assert recorded(tmp_path) == []
+        assert kernel.granted == {process.pid: 1}
+
+    run(steps())
+
+
+def test_grant_ends_with_its_tracee(
+    kernel: Kernel, process: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    async def steps() -> None:
+        found = made(tmp_path)
+        await add(found, grant(process.pid))
+        process.kill()
+        await until(lambda: list(found) == [])
+        assert recorded(tmp_path) == []
+        with pytest.raises(NoSuchGrant, match="'ab'"):
+            await found.revoke("ab", "")
+
+    run(steps())
+
+
+def test_what_the_kernel_refuses_leaves_nothing(
+    kernel: Kernel, process: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    async def steps() -> None:
+        kernel.error = 3  # ESRCH
+        found = made(tmp_path)
+        with pytest.raises(NoSuchProcess):
+            await add(found, grant(process.pid))
+        assert list(found) == []
+        assert recorded(tmp_path) == []
+
+    run(steps())
+
+
+def test_waiting_grants_count(
+    kernel: Kernel,
+    process: subprocess.Popen[bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(grants, "PER_USER", 1)
+
+    async def steps() -> None:
+        found = made(tmp_path)
+        kernel.answers.clear()
+        with pytest.raises(ProcessBusy):
+            await add(found, grant(process.pid))
+        with pytest.raises(LimitExceeded, match="uid 1000 has 1 grants"):
+            await add(found, grant(os.getpid(), "cd"))
+        kernel.answers.set()
+        await until(lambda: not recorded(tmp_path))
+
+    run(steps())
