@@ -85,6 +85,7 @@ DATA	:= \
 	yama-session.service:$(PREFIX)/lib/systemd/system \
 	yama-session-at.path:$(PREFIX)/lib/systemd/system \
 	yama-session-at.service:$(PREFIX)/lib/systemd/system \
+	yama-session-hide-units.conf:$(PREFIX)/share/doc/yama-session/examples \
 	policy.toml:/etc/yama-session
 
 install-data:
@@ -103,6 +104,7 @@ uninstall:
 		rm -f $(DESTDIR)$${entry#*:}/$${entry%%:*} || exit 1; \
 	done
 	rm -rf $(DESTDIR)$(SITE)/yama_session $(DESTDIR)$(PREFIX)/libexec/yama-session
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/yama-session
 	rm -f $(DESTDIR)$(PREFIX)/bin/yama-session
 
 # needs nothing from PyPI
