@@ -79,19 +79,26 @@ class _Asked:
             return self._probe(scene)
         except _Error as error:
             if error.name == _DENIED:
-                return is_closed(f"the bus refuses the call: {error.text}")
+                return is_closed(f"refused: {error.text}")
             return is_unknown(f"{error.name}: {error.text}")
         except (ImportError, OSError, TimeoutError, EOFError) as error:
             return is_unknown(f"the system bus cannot be asked: {error or type(error).__name__}")
 
 
 class _Error(Exception):
-    """An error that came from the bus."""
+    """An error that came back.
 
-    def __init__(self, name: str, text: str) -> None:
+    Args:
+        name: its name.
+        text: for a person.
+        by_bus: whether the bus did not let the call through.
+    """
+
+    def __init__(self, name: str, text: str, *, by_bus: bool) -> None:
         super().__init__(name, text)
         self.name = name
         self.text = text
+        self.by_bus = by_bus
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,8 @@ async def _exchange(call: _Call) -> list[Any]:
         bus.disconnect()
     assert answer is not None  # a method call has one
     if answer.message_type is MessageType.ERROR:
-        raise _Error(str(answer.error_name), str(answer.body[0]) if answer.body else "")
+        text = str(answer.body[0]) if answer.body else ""
+        raise _Error(str(answer.error_name), text, by_bus=answer.sender == _DBUS)
     return list(answer.body)
 
 
@@ -167,7 +175,7 @@ def _answer(ask: Callable[[int], object], number: int) -> str:
     try:
         ask(number)
     except _Error as error:
-        if error.name == _DENIED and "Sender is not authorized" in error.text:
+        if error.by_bus:
             raise
         # Texts repeat the number that was asked for.
         return error.name.rpartition(".")[2]
