@@ -182,8 +182,11 @@ def _answer(ask: Callable[[int], object], number: int) -> str:
     return SUCCESS
 
 
-def _compared(scene: Scene, ask: Callable[[int], object]) -> Finding:
-    return compared(*(_answer(ask, number) for number in (scene.target, MISSING, scene.own.pid)))
+def _compared(
+    scene: Scene, ask: Callable[[int], object], *, sure: bool = True, why: str = ""
+) -> Finding:
+    numbers = (scene.target, MISSING, scene.own.pid)
+    return compared(*(_answer(ask, number) for number in numbers), sure=sure, why=why)
 
 
 # init.scope holds pid 1, on every machine with systemd.
@@ -254,7 +257,12 @@ def _sessions(scene: Scene) -> Finding:
 
 
 def _session_by_pid(scene: Scene) -> Finding:
-    return _compared(scene, lambda number: _logind("GetSessionByPID", "u", number))
+    return _compared(
+        scene,
+        lambda number: _logind("GetSessionByPID", "u", number),
+        sure=scene.twin is not None,
+        why="whether it is in a session is not known",
+    )
 
 
 def _inhibitors(scene: Scene) -> Finding:

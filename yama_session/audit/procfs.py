@@ -234,4 +234,5 @@ def _children(scene: Scene, place: Path) -> Finding:
         for file in (place / str(number) / "task").glob("*/children"):
             with suppress(OSError):
                 numbers.update(map(int, file.read_text(encoding="ascii").split()))
-    return told(scene, numbers)
+    # Another process may have no parent here, as pid 1 has none.
+    return told(scene, numbers, left=True)
