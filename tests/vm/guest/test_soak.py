@@ -135,12 +135,13 @@ def test_killed_again_and_again() -> None:
     wait_for(lambda: mounts() <= before, "no mount namespace is left")
 
 
-def test_memory_and_descriptors_stay() -> None:
+def test_memory_and_descriptors_stay(capsys: pytest.CaptureFixture[str]) -> None:
     run(LOGINS // 3)
     nothing_is_left()
     first, fds = memory(), descriptors()
     judge(run(LOGINS), LOGINS)
     nothing_is_left()
-    print(f"{LOGINS} logins: from {first} to {memory()} KiB")
+    with capsys.disabled():
+        print(f"{LOGINS} logins: from {first} to {memory()} KiB")
     assert memory() < first + GROWTH
     assert descriptors() == fds
