@@ -6,7 +6,9 @@ import asyncio
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from yama_session.audit.channel import (
@@ -39,6 +41,9 @@ _DESKTOP_NEEDS_IT = "desktops, polkit and loginctl need it"
 
 def channels() -> Iterator[Channel]:
     """Yield the channels of this family."""
+    # Once here, and not again in the child of each probe.
+    with suppress(ImportError):
+        import_module("dbus_next.aio.message_bus")
     for name, words, probe, closed_by, note in (
         ("unit-processes", "systemd: GetUnitProcesses", _unit_processes, _BY_FRAGMENT, ""),
         ("get-processes", "systemd: GetProcesses of a unit", _get_processes, _BY_FRAGMENT, ""),
