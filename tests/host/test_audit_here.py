@@ -168,3 +168,31 @@ def test_without_procfs_domain_or_landlock_nothing_is_closed_by_mistake(stranger
     found = verdicts(audit(*arguments, under=(*under, *drop)))
     assert found["procfs.names@/proc"] == "closed"
     assert found["calls.kill-pid"] == "open"
+
+
+CONFIGURATION = """
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <listen>unix:path={place}/bus</listen>
+  <include>{place}/fragment.conf</include>
+</busconfig>
+"""
+
+
+def test_example_of_a_bus_policy_is_one_that_the_bus_takes(tmp_path: Path) -> None:
+    """A file with a mistake would leave the whole of the bus as it was before."""
+    text = (ROOT / "data/yama-session-hide-units.conf").read_text()
+    (tmp_path / "fragment.conf").write_text(text.replace('group="guests"', 'group="nogroup"'))
+    (tmp_path / "bus.conf").write_text(CONFIGURATION.format(place=tmp_path))
+    daemon = subprocess.Popen(
+        ["dbus-daemon", f"--config-file={tmp_path}/bus.conf", "--nofork", "--print-address"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert daemon.stdout is not None
+    address = daemon.stdout.readline()
+    daemon.kill()
+    _, complaints = daemon.communicate()
+    assert (address.startswith("unix:path="), complaints) == (True, "")
