@@ -163,7 +163,7 @@ def _lookup(scene: Scene, place: Path) -> Finding:
             elif finding.verdict is Verdict.CLOSED and sample is None:
                 sample = finding
     if told_apart:
-        more = f" and {len(told_apart) - 1} more" if len(told_apart) > 1 else ""
+        more = f"; {len(told_apart) - 1} more such" if len(told_apart) > 1 else ""
         return is_open(f"{told_apart[0]}{more}")
     if sample is None:
         return is_unknown("no call tells an own process from a free number")
