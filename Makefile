@@ -131,13 +131,13 @@ series-check:
 	kernel/lab check --quick $(KERNEL)
 
 test-kernel:
-	kernel/lab test --own $(KERNEL)
+	kernel/lab test $(KERNEL)
 
 # All guests, those too that take long: real logins of every kind on two releases.
 test-sessions: packages native
 	$(VENV)/bin/pytest tests/vm --long --results tests/RESULTS.md
 
-# An hour and more for each kernel: every patch is built, then seven variants.
+# Two hours and more for each kernel: every patch is built, then seven variants.
 test-kernels: packages native
 	for kernel in $(notdir $(wildcard kernel/series/*)); do \
 		kernel/lab check $$kernel && kernel/lab test $$kernel && \
