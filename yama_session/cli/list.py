@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import json
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -42,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--interval",
         type=_interval,
-        default=1.0,
+        default=10.0,
         metavar="SECONDS",
-        help="how often --watch looks (default: %(default)g)",
+        help="how often --watch looks even if the service says nothing (default: %(default)g)",
     )
 
 
@@ -94,22 +93,14 @@ def _row(session: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def _watch(args: argparse.Namespace) -> int:
+    from yama_session.service.listener import looks
+
     report = EventLines() if args.json else Drawing()
     with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            for text in report.update(_look()):
+        for look in looks(args.interval):
+            for text in report.update(look):
                 print(text, flush=True)
-            time.sleep(args.interval)
     return ExitCode.OK
-
-
-def _look() -> Look:
-    from yama_session.service import client
-
-    try:
-        return client.list_sessions()
-    except ServiceError as error:
-        return error
 
 
 class Drawing:

@@ -1,0 +1,68 @@
+"""`list --watch` is told by the service, and sees it again after a restart."""
+
+from __future__ import annotations
+
+import json
+import select
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from service_bench import LIMIT, PYTHON, ServiceBench, service_bench
+
+pytestmark = [pytest.mark.host, pytest.mark.usefixtures("as_root")]
+
+CODE = "import sys; from yama_session.cli import main; sys.exit(main())"
+
+
+@contextmanager
+def watcher(bench: ServiceBench, interval: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The command; its end by an interrupt is an orderly one."""
+    process = subprocess.Popen(
+        [PYTHON, "-c", CODE, "list", "--watch", "--json", "--interval", interval],
+        bufsize=0,  # a line in a buffer is none for select
+        stdout=subprocess.PIPE,
+        env=bench.environ,
+        cwd="/",
+    )
+    try:
+        yield process
+        process.send_signal(signal.SIGINT)
+        assert process.wait(LIMIT) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def event(process: subprocess.Popen[bytes]) -> tuple[str, Any]:
+    assert process.stdout is not None
+    assert select.select([process.stdout], [], [], LIMIT)[0], "it says nothing"
+    line = json.loads(process.stdout.readline())
+    return line["event"], line.get("session", {}).get("id")
+
+
+def test_watching_needs_no_polling() -> None:
+    with service_bench() as bench:
+        bench.start()
+        with bench.login() as first, watcher(bench, "3600") as process:
+            ids = [first["body"][0]]
+            assert event(process) == ("new", ids[0])
+            with bench.login() as second:
+                ids.append(second["body"][0])
+                assert event(process) == ("new", ids[1])
+            assert event(process) == ("removed", ids[1])
+
+
+def test_watching_goes_on_over_a_restart() -> None:
+    with service_bench() as bench:
+        bench.start()
+        with bench.login() as first, watcher(bench, "0.2") as process:
+            assert event(process) == ("new", first["body"][0])
+            bench.kill()
+            assert event(process) == ("unreachable", None)
+            bench.start()
+            with bench.login() as second:
+                assert event(process) == ("new", second["body"][0])
