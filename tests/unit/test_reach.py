@@ -185,6 +185,13 @@ def test_level(
     assert answer or answer.change or "cannot be told" in answer.reason
 
 
+def test_a_lineage_that_ends_at_a_hidden_process_leaves_a_doubt() -> None:
+    answer = rules.attachable(pair(task(1), task(2, lineage_known=False), 1))
+    assert "unless 2 (x) descends from it by a hidden process" in answer.reason
+    assert answer.refusal is not None
+    assert answer.refusal.reason.startswith("level 1 asks for a descendant")
+
+
 def test_override_replaces_the_sysctl_but_not_its_last_level() -> None:
     own = replace(task(1), domain=DomainInfo(Scope.CLASSIC, View.ALL, 1, 1, override=True))
     assert rules.attachable(pair(own, task(2), 2)).verdict is YES

@@ -289,11 +289,13 @@ def _descends(pair: Pair) -> Verdict:
     return Verdict.UNKNOWN
 
 
-def _unless_related(pair: Pair, refusal: Answer) -> Answer:
+def _unless_related(pair: Pair, refusal: Answer, *, by_descent: bool = False) -> Answer:
     """Turn a refusal into what can be known of it: a relation that nobody tells may lift it."""
     if not pair.viewer.pid:  # nobody can have named a process that is yet to come
         return refusal
     named = f"{pair.target} has named it with PR_SET_PTRACER"
+    if by_descent and _descends(pair) is Verdict.UNKNOWN:
+        named = f"{pair.target} descends from it by a hidden process, or {named}"
     change = "the target names it with PR_SET_PTRACER"
     if pair.machine.grants:
         return unless(refusal, f"{named} or been granted to it", f"{change}; or {_GRANT}")
@@ -322,10 +324,9 @@ def _scope(pair: Pair) -> Answer:
     if scope is Scope.CAPABILITY:
         change = f"CAP_SYS_PTRACE, or {lower}"
         return _unless_granted(pair, no(rule, f"level 2 asks for CAP_SYS_PTRACE: {source}", change))
-    if _descends(pair) is Verdict.UNKNOWN:
-        return unknown(rule, f"whether {target} descends from the tracer cannot be told")
     change = f"start it from the debugger, have CAP_SYS_PTRACE, or {lower}"
-    return _unless_related(pair, no(rule, f"level 1 asks for a descendant: {source}", change))
+    refusal = no(rule, f"level 1 asks for a descendant: {source}", change)
+    return _unless_related(pair, refusal, by_descent=True)
 
 
 def _unless_granted(pair: Pair, refusal: Answer) -> Answer:
