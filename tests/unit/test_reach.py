@@ -7,6 +7,7 @@ import pytest
 
 from yama_session import DomainInfo, Scope, View
 from yama_session.reach import Ids, Machine, Pair, Task, Verdict, capability, rules
+from yama_session.reach import _settled as settle
 from yama_session.reach.answer import all_of, no, unknown, yes
 from yama_session.reach.facts import CAP_SYS_PTRACE, INITIAL_USER_NS, NEW_DOMAIN, UserNamespace
 from yama_session.reach.look import machine
@@ -190,6 +191,9 @@ def test_a_lineage_that_ends_at_a_hidden_process_leaves_a_doubt() -> None:
     assert "unless 2 (x) descends from it by a hidden process" in answer.reason
     assert answer.refusal is not None
     assert answer.refusal.reason.startswith("level 1 asks for a descendant")
+    settled = settle(pair(task(1), task(2)), answer, lambda: False)
+    assert (settled.verdict, settled.reason) == (NO, answer.refusal.reason)
+    assert settle(pair(task(1), task(2)), answer, lambda: True).rule == "relation"
 
 
 def test_override_replaces_the_sysctl_but_not_its_last_level() -> None:

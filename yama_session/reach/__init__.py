@@ -119,7 +119,8 @@ def _settled(pair: Pair, answer: Answer, ask: Callable[[], bool]) -> Answer:
         reason = "the kernel allows it, by what no file tells: a relation or a capability"
         return Answer(verdict, "relation", reason, asked="kernel")
     if answer.verdict is Verdict.UNKNOWN:
-        reason = (answer.refusal or answer).reason
+        # A refusal is false, as every answer but a yes.
+        reason = answer.reason if answer.refusal is None else answer.refusal.reason
         return Answer(verdict, answer.rule, reason, answer.change, "kernel")
     others = ", ".join(pair.machine.unjudged) or "another security module"
     reason = f"the rules known here allow it, but {others} may refuse, and the kernel does"
