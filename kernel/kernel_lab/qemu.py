@@ -31,10 +31,12 @@ class Machine:
     def argv(self) -> list[str]:
         """Return program and arguments; the command's output is QEMU's stdout."""
         argv = ["qemu-system-x86_64"]
-        # Emulation always: KVM guests abort or hang on some of our machines.
+        # Emulation always: KVM guests abort or hang on some of our machines. One
+        # thread for all CPUs: with a thread for each, one CPU may still execute a
+        # breakpoint that another, patching a static key, has taken out again.
         argv += [
             "-accel",
-            "tcg,thread=single" if self.icount else "tcg,thread=multi",
+            "tcg,thread=single",
             "-cpu",
             "max",
             "-smp",
