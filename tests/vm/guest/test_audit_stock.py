@@ -1,4 +1,4 @@
-# guest: --stock --timeout 1200
+# guest: --long --stock --timeout 1200
 """On the distribution's kernel the audit finds what is open, and is right about each channel.
 
 In a login that nothing confines, where almost all is; and in one of Landlock,

@@ -1,4 +1,4 @@
-# guest: --timeout 900
+# guest: --long --timeout 900
 """What doctor finds on a machine, and what off leaves of the project: nothing."""
 
 import contextlib

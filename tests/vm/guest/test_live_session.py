@@ -1,4 +1,4 @@
-# guest: --timeout 1500
+# guest: --long --timeout 1500
 """What a running session can be given, and what it is told: grants, signals, a new policy."""
 
 import contextlib

@@ -1,4 +1,4 @@
-# guest: --stock
+# guest: --long --stock
 """The README's page on switching on, followed on Debian's kernel, and the next page, back again."""
 
 import re

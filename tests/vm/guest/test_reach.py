@@ -1,4 +1,4 @@
-# guest: --timeout 1500
+# guest: --long --timeout 1500
 """The rules of who sees, reads and traces whom are the kernel's."""
 
 import contextlib
