@@ -16,6 +16,7 @@ from yama_session.native import OwnedFd, checked, ffi, lib
 __all__ = [
     "Domain",
     "DomainInfo",
+    "abi",
     "allow",
     "check",
     "describe",
@@ -49,6 +50,11 @@ class DomainInfo:
 def supported(abi: int = 1) -> bool:
     """Return whether the running kernel has version ``abi`` of the interface."""
     return lib.ys_has(abi) >= 0
+
+
+def abi() -> int:
+    """Return the newest version of the interface that the kernel and this library have, or 0."""
+    return next((version for version in (2, 1) if supported(version)), 0)
 
 
 def enter(

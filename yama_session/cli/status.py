@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from yama_session import KernelUnsupported, ServiceError, describe, supported
+from yama_session import KernelUnsupported, ServiceError, describe
 from yama_session.cli._exit import ExitCode
 from yama_session.cli._table import Colour, coloured, printable
 from yama_session.enforcers import ENFORCERS
+from yama_session.scope import abi
 
 HELP = "show what is enforced, and what could be"
 
@@ -43,7 +44,7 @@ def collect() -> dict[str, Any]:
             for enforcer in ENFORCERS
             for state in (enforcer.available(),)
         },
-        "kernel_abi": 1 if supported(1) else 0,
+        "kernel_abi": abi(),
         "domain": _own_domain(),
         "ptrace_scope": int(_SYSCTL.read_text()) if _SYSCTL.exists() else None,
         "service": _service(),

@@ -9,7 +9,7 @@ from yama_session.enforcers._honours import Request
 from yama_session.levels import Proc
 from yama_session.native import OwnedFd, lib
 from yama_session.procfs import HidePid
-from yama_session.scope import Domain, enter, supported
+from yama_session.scope import Domain, abi, enter
 
 _SYSCTL = Path("/proc/sys/kernel/yama/ptrace_scope")
 
@@ -22,8 +22,8 @@ class YamaEnforcer(Enforcer):
 
     def available(self) -> Availability:
         """See :meth:`Enforcer.available`."""
-        if supported():
-            return Availability(State.AVAILABLE, "the kernel has scope domains, ABI 1")
+        if abi():
+            return Availability(State.AVAILABLE, f"the kernel has scope domains, ABI {abi()}")
         if _SYSCTL.exists():
             return Availability(State.NOT_BUILT, "Yama is there, but without scope domains")
         return Availability(

@@ -12,7 +12,7 @@ from yama_session.errors import EnforcerError, SystemCallError
 from yama_session.native import OwnedFd
 from yama_session.policy import Login
 from yama_session.procfs import HidePid, Procfs
-from yama_session.scope import supported
+from yama_session.scope import abi
 from yama_session.service import actions
 from yama_session.service.attach import Attach
 from yama_session.service.bus import Reply
@@ -101,7 +101,7 @@ class Handler:
         """Return the value of every property for a caller."""
         return {
             "Version": __version__,
-            "KernelInterface": _kernel_interface(),
+            "KernelInterface": abi(),
             "Enforcer": _enforcer(),
             "Enforcers": _enforcers(),
             "NSessions": len(shown(caller, self._manager)),
@@ -166,7 +166,7 @@ class Handler:
     def _status(self, caller: Caller) -> dict[str, object]:
         status: dict[str, object] = {
             "version": __version__,
-            "kernel_abi": _kernel_interface(),
+            "kernel_abi": abi(),
             "enforcer": _enforcer(),
             "enforcers": _enforcers(),
             "policy": self._policy.state,
@@ -199,10 +199,6 @@ def _fd(name: str, index: int, fds: Sequence[OwnedFd]) -> OwnedFd:
     if index >= len(fds):
         raise InvalidArgument(f"{name} is descriptor {index}, but {len(fds)} came")
     return fds[index]
-
-
-def _kernel_interface() -> int:
-    return next((abi for abi in (2, 1) if supported(abi)), 0)
 
 
 def _enforcer() -> str:
