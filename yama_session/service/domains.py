@@ -86,7 +86,7 @@ class UserDomains:
 
         A living domain is joined even if the policy has changed: where the
         new settings are stricter a domain is nested in it, where they are
-        looser they wait.
+        looser, or take an override back, they wait.
 
         Raises:
             DomainError: the kernel refused to make it.
@@ -106,11 +106,12 @@ class UserDomains:
             nested = _nested(
                 user.domain, max(scope, user.info.scope), max(settings.view, user.info.view)
             )
-            return self.add(uid, nested, user.ids)
+            user = self.add(uid, nested, user.ids)
+        # An override that is withdrawn stays: a sysctl that rises will not be followed.
         user.pending = (
             scope < user.info.scope
             or settings.view < user.info.view
-            or settings.override > user.info.override
+            or settings.override != user.info.override
         )
         return user
 
