@@ -34,6 +34,18 @@ _PASSWORD = (
     " -o KexAlgorithms=curve25519-sha256"
 )
 _UNIT = Path(f"/home/{USER}/.config/systemd/user/stacks.service")
+_GREETD = Path("/etc/greetd/config.toml")
+# What is logged in at start, and the greeter that would come after it.
+_AUTOLOGIN = f"""\
+[terminal]
+vt = 7
+[initial_session]
+user = "{USER}"
+command = "env WLR_BACKENDS=headless WLR_RENDERER=pixman cage -- {PROBE}"
+[default_session]
+user = "_greetd"
+command = "sleep infinity"
+"""
 
 
 @dataclass(frozen=True)
@@ -194,20 +206,43 @@ def _at() -> Iterator[Seen]:
 
 @contextlib.contextmanager
 def _user_manager() -> Iterator[Seen]:
-    link = _UNIT.parent / "default.target.wants" / _UNIT.name
-    link.parent.mkdir(parents=True, exist_ok=True)
-    _UNIT.write_text(f"[Service]\nExecStart={PROBE}\n", encoding="ascii")
-    link.symlink_to(_UNIT)
     manager = f"user@{sh(f'id -u {USER}').out.strip()}"
-    _expect()
+    # logind forgets a user with neither a login nor this: it answers pam_systemd
+    # in the manager no more then, which waits for that until its time is over.
+    assert sh(f"loginctl enable-linger {USER}").status == 0
+    link = _UNIT.parent / "default.target.wants" / _UNIT.name
     try:
-        # One that runs already has read its units.
+        wait_for(lambda: sh(f"systemctl is-active {manager}").status == 0, "it has a manager")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        _UNIT.write_text(f"[Service]\nExecStart={PROBE}\n", encoding="ascii")
+        link.symlink_to(_UNIT)
+        _expect()
+        # One that runs has read its units.
         assert sh(f"systemctl restart {manager}").status == 0
         with _until_let_go() as seen:
             yield seen
     finally:
-        link.unlink()
-        _UNIT.unlink()
+        sh(f"loginctl disable-linger {USER}")
+        link.unlink(missing_ok=True)
+        _UNIT.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _display_manager() -> Iterator[Seen]:
+    """A Wayland session: a compositor with one client, which is the program."""
+    before = _GREETD.read_text(encoding="utf-8")
+    _GREETD.write_text(_AUTOLOGIN, encoding="ascii")
+    _expect()
+    try:
+        # It logs in by itself once after each boot.
+        assert sh("rm -f /run/greetd.run; systemctl start greetd").status == 0
+        with _until_let_go() as seen:
+            client = Path(f"/proc/{seen.pid}/environ").read_bytes().split(b"\0")
+            assert any(variable.startswith(b"WAYLAND_DISPLAY=") for variable in client)
+            yield seen
+    finally:
+        _GREETD.write_text(before, encoding="utf-8")
+        sh("systemctl stop greetd")
 
 
 STACKS = (
@@ -219,6 +254,7 @@ STACKS = (
     Stack("ssh, port forwarding", "sshd", _forwarding),
     Stack("login", "login", _typed(f"login -f {USER}")),
     Stack("agetty", "login", _typed(f"agetty --autologin {USER} --noclear - linux")),
+    Stack("greetd, Wayland", "greetd", _display_manager),
     Stack("su", "su", _command(f"su {USER} -c {PROBE}")),
     Stack("su -l", "su-l", _command(f"su -l {USER} -c {PROBE}")),
     Stack("sudo", "sudo", _command(f"sudo -u {USER} {PROBE}")),
