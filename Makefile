@@ -85,6 +85,8 @@ DATA	:= \
 	yama-session.service:$(PREFIX)/lib/systemd/system \
 	yama-session-at.path:$(PREFIX)/lib/systemd/system \
 	yama-session-at.service:$(PREFIX)/lib/systemd/system \
+	yama-session-grants.service:$(PREFIX)/lib/systemd/system \
+	yama-session-grants.timer:$(PREFIX)/lib/systemd/system \
 	yama-session-hide-units.conf:$(PREFIX)/share/doc/yama-session/examples \
 	policy.toml:/etc/yama-session
 

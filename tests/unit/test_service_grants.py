@@ -59,6 +59,7 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def grant(tracee: int, name: str = "ab", by: int = 1000, seconds: float = 600.0) -> Grant:
+    now = time.time()
     return Grant(
         id=name,
         by=by,
@@ -67,10 +68,11 @@ def grant(tracee: int, name: str = "ab", by: int = 1000, seconds: float = 600.0)
         tracee_start=leader.start_time(tracee),
         tracee_name="sleep",
         tracer=os.getpid(),
+        tracer_start=leader.start_time(os.getpid()),
         tracer_name="gdb",
         domain=0,
-        since=100.0,
-        until=100.0 + seconds,
+        since=now,
+        until=now + seconds,
     )
 
 
@@ -143,10 +145,6 @@ def test_old_grant_s_time_ends_no_new_one(
         await until(lambda: os.getpid() not in kernel.granted)
         assert kernel.granted == {process.pid: os.getpid()}
         assert [each.id for each in found] == ["cd"]
-        await found.close()
-        assert kernel.granted == {}
-        with pytest.raises(ProcessBusy):
-            await add(found, grant(process.pid, "ef"))
 
     run(steps())
 
@@ -159,14 +157,74 @@ def test_stop_while_the_kernel_waits_leaves_it_on_record(
         kernel.answers.clear()
         with pytest.raises(ProcessBusy):
             await add(found, grant(process.pid))
-        await found.close()
-        assert recorded(tmp_path) == ["ab"]
         # What the next service finds it withdraws, as soon as the kernel lets it.
         following = made(tmp_path)
         following.recover()
+        assert list(following) == []
         kernel.answers.set()
         await until(lambda: not recorded(tmp_path))
         assert kernel.granted == {}
+
+    run(steps())
+
+
+def test_next_service_goes_on_with_what_holds_for_the_time_that_is_left(
+    kernel: Kernel, process: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    async def steps() -> None:
+        await add(made(tmp_path), grant(process.pid, seconds=0.5))
+        following = made(tmp_path)
+        following.recover()
+        assert [each.id for each in following] == recorded(tmp_path) == ["ab"]
+        assert kernel.granted == {process.pid: os.getpid()}
+        await until(lambda: not recorded(tmp_path))
+        assert kernel.granted == {}
+
+    run(steps())
+
+
+@pytest.mark.parametrize("change", [{"until": 1.0}, {"tracer_start": 1}])
+def test_next_service_withdraws_what_is_over(
+    kernel: Kernel, process: subprocess.Popen[bytes], tmp_path: Path, change: dict[str, object]
+) -> None:
+    async def steps() -> None:
+        kernel.granted[process.pid] = os.getpid()
+        Records(tmp_path, Grant).write(Grant(**{**vars(grant(process.pid)), **change}))
+        following = made(tmp_path)
+        following.recover()
+        assert list(following) == []
+        await until(lambda: not recorded(tmp_path))
+        assert kernel.granted == {}
+
+    run(steps())
+
+
+def test_revoked_while_the_kernel_waits_does_not_hold_for_the_next_service(
+    kernel: Kernel, process: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    async def steps() -> None:
+        found = made(tmp_path)
+        await add(found, grant(process.pid))
+        kernel.answers.clear()
+        with pytest.raises(ProcessBusy, match="will be withdrawn"):
+            await found.revoke("ab", "")
+        following = made(tmp_path)
+        following.recover()
+        assert list(following) == []
+        kernel.answers.set()
+        await until(lambda: not recorded(tmp_path))
+
+    run(steps())
+
+
+def test_what_a_service_that_is_gone_has_granted_is_withdrawn(
+    kernel: Kernel, process: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    async def steps() -> None:
+        await add(made(tmp_path), grant(process.pid))
+        await made(tmp_path).withdraw()
+        assert kernel.granted == {}
+        assert recorded(tmp_path) == []
 
     run(steps())
 

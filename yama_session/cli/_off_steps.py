@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from yama_session.cli._steps import Step, command
-from yama_session.doctor.machine import AT_UNIT, RUN_DIR, UNIT, systemctl
+from yama_session.doctor.machine import AT_UNIT, GRANTS_UNIT, RUN_DIR, UNIT, systemctl
 from yama_session.pamd import MODULE, parse, undo_edits
 
 _PAM_DIR = Path("/etc/pam.d")
@@ -29,6 +29,9 @@ def unit_steps() -> Iterator[Step]:
     for unit in (AT_UNIT, UNIT):
         if systemctl("is-active", unit) == "active" or systemctl("is-enabled", unit) == "enabled":
             yield command(["systemctl", "disable", "--now", unit])
+    grants = RUN_DIR / "grants"
+    if grants.is_dir() and any(grants.iterdir()):
+        yield command(["systemctl", "start", GRANTS_UNIT])
     if RUN_DIR.exists():
         yield command(["rm", "-r", "--", str(RUN_DIR)])
 

@@ -16,6 +16,7 @@ from yama_session.policy import Policy, Reading
 RUN_DIR = Path("/run/yama-session")
 UNIT = "yama-session.service"
 AT_UNIT = "yama-session-at.path"
+GRANTS_UNIT = "yama-session-grants.service"
 
 _AT_QUEUE = Path("/var/spool/cron/atjobs")
 _POLKIT_ACTIONS = Path("/usr/share/polkit-1/actions")

@@ -51,9 +51,13 @@ async def _serve(policy_dir: Path, run_dir: Path, stored: dict[str, OwnedFd]) ->
     lost = loop.create_task(service.wait())
     stopped = loop.create_task(stop.wait())
     await asyncio.wait({lost, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    await grants.close()
     if not stop.is_set():
         raise ConnectionError("the bus has closed the connection")
+
+
+async def _withdraw(run_dir: Path) -> None:
+    """Take back what a service that does not come back has granted."""
+    await Grants(Records(run_dir / "grants", Grant)).withdraw()
 
 
 def main() -> int:
@@ -65,12 +69,20 @@ def main() -> int:
     parser.add_argument(
         "--run", type=Path, default=Path("/run/yama-session"), help="where sessions are recorded"
     )
+    parser.add_argument(
+        "--withdraw",
+        action="store_true",
+        help="instead, take back what a service that is gone has let processes trace",
+    )
     options = parser.parse_args()
     # The journal adds time and name.
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     os.umask(0o077)
     try:
-        asyncio.run(_serve(options.policy, options.run, stored_fds(os.environ)))
+        if options.withdraw:
+            asyncio.run(_withdraw(options.run))
+        else:
+            asyncio.run(_serve(options.policy, options.run, stored_fds(os.environ)))
     except (OSError, YamaSessionError) as error:
         _log.error("stopping: %s", error)
         return 1

@@ -160,6 +160,7 @@ class Attach:
             tracee_start=tracee.start,
             tracee_name=tracee.name,
             tracer=tracer.pid,
+            tracer_start=tracer.start,
             tracer_name=tracer.name,
             domain=tracer.domain.id if tracer.domain else 0,
             since=now,

@@ -1,7 +1,9 @@
 """One-off permissions to trace a process: given to the kernel, and withdrawn in time.
 
 A grant is written down before the kernel has it, and forgotten after it is
-withdrawn: whatever is on record when the service starts is withdrawn.
+withdrawn. It has time left on record only while it holds: the next service
+goes on with that, and withdraws the rest. If none comes, a timer of systemd
+has :meth:`Grants.withdraw` called.
 
 The kernel's call waits while the tracee starts a program, which a user can make
 last for ever (by a file system of their own). So each call has a thread, which
@@ -16,8 +18,9 @@ import errno
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from yama_session.errors import KernelUnsupported, SystemCallError
 from yama_session.native import OwnedFd
@@ -50,7 +53,7 @@ class _Held:
     Args:
         grant: what it says.
         tracee: pidfd of who may be traced.
-        tracer: pidfd of who may trace; ``None`` after a restart.
+        tracer: pidfd of who may trace; ``None`` if that has exited meanwhile.
         granted: the kernel has it, and keeps it for now.
         busy: the kernel is being asked to give or to withdraw it.
         timer: withdraws it.
@@ -74,35 +77,43 @@ class Grants:
     def __init__(self, records: Records[Grant]) -> None:
         self._records = records
         self._held: dict[str, _Held] = {}
-        self._closing = False
 
     def __iter__(self) -> Iterator[Grant]:
         """Yield those that hold."""
         return (held.grant for held in list(self._held.values()) if held.granted)
 
     def recover(self) -> None:
-        """Withdraw what an earlier service has granted."""
+        """Go on with what an earlier service has granted; withdraw what holds no more."""
         for grant in list(self._records.load()):
-            tracee = leader.reopen(grant.tracee, grant.tracee_start)
-            if tracee is None:
-                self._records.remove(grant.id)
+            held = self._reopen(grant)
+            if held is None:
                 continue
-            held = self._held[grant.id] = _Held(grant, tracee, None)
-            self._withdraw(held, "the service has been restarted")
+            left = min(grant.until - time.time(), grant.until - grant.since)
+            if held.tracer is None or left <= 0:
+                self._withdraw(held, "it was over when the service came back")
+                continue
+            held.granted = True
+            self._watch(held, left)
 
-    async def close(self) -> None:
-        """Withdraw all of them, as far as the kernel answers in time, and give no more."""
-        self._closing = True
-        loop = asyncio.get_running_loop()
-        end = loop.time() + LIMIT
-        while self._held and loop.time() < end:
-            for held in list(self._held.values()):
-                self._withdraw(held, "the service is stopped")
-            asked = {held.busy for held in self._held.values() if held.busy is not None}
-            if asked:
-                await asyncio.wait(
-                    asked, timeout=end - loop.time(), return_when=asyncio.FIRST_COMPLETED
-                )
+    def _reopen(self, grant: Grant) -> _Held | None:
+        tracee = leader.reopen(grant.tracee, grant.tracee_start)
+        if tracee is None:  # the kernel has forgotten it
+            self._records.remove(grant.id)
+            return None
+        tracer = leader.reopen(grant.tracer, grant.tracer_start)
+        held = self._held[grant.id] = _Held(grant, tracee, tracer)
+        return held
+
+    async def withdraw(self) -> None:
+        """Withdraw what is on record, as far as the kernel answers in time."""
+        for grant in list(self._records.load()):
+            if grant.id not in self._held:
+                self._reopen(grant)
+        for held in list(self._held.values()):
+            self._withdraw(held, "the service stays away")
+        asked = {held.busy for held in self._held.values() if held.busy is not None}
+        if asked:
+            await asyncio.wait(asked, timeout=LIMIT)
             await asyncio.sleep(0)  # what waited for the same goes on first
 
     async def add(self, grant: Grant, tracee: OwnedFd, tracer: OwnedFd) -> None:
@@ -124,9 +135,9 @@ class Grants:
             by = (held.grant.by for held in self._held.values())
             check_count(by, grant.by, "grants", PER_USER, IN_ALL)
         same = [held for held in self._held.values() if _same_tracee(held.grant, grant)]
-        if self._closing or not all(held.granted for held in same):
+        if not all(held.granted for held in same):
             raise ProcessBusy(f"tracee {grant.tracee}: another grant comes or goes")
-        self._records.write(grant)
+        self._records.write(_over(grant))
         held = _Held(grant, OwnedFd(tracee.detach()), OwnedFd(tracer.detach()))
         self._held[grant.id] = held
         try:
@@ -138,13 +149,12 @@ class Grants:
             self._forget(held)
             raise
         await self._given(held, held.busy)
-        loop = asyncio.get_running_loop()
-        held.timer = loop.call_later(
-            grant.until - grant.since, self._withdraw, held, "its time is over"
-        )
-        for fd, who in ((held.tracee, "tracee"), (held.tracer, "tracer")):
-            assert fd is not None
-            loop.add_reader(fd.fileno(), self._forget, held, f"the {who} has exited")
+        try:
+            self._records.write(grant)
+        except OSError:
+            self._withdraw(held, "it cannot be written down")
+            raise
+        self._watch(held, grant.until - grant.since)
 
     async def revoke(self, grant_id: str, why: str) -> None:
         """Withdraw a grant: an attach already made stays.
@@ -160,6 +170,14 @@ class Grants:
         done, _ = await asyncio.wait({held.busy}, timeout=LIMIT) if held.busy else (set(), ())
         if not done:
             raise ProcessBusy(f"tracee {held.grant.tracee}: it will be withdrawn")
+
+    def _watch(self, held: _Held, seconds: float) -> None:
+        """End it when its time is over, or one of the two has exited."""
+        loop = asyncio.get_running_loop()
+        held.timer = loop.call_later(seconds, self._withdraw, held, "its time is over")
+        for fd, who in ((held.tracee, "tracee"), (held.tracer, "tracer")):
+            assert fd is not None
+            loop.add_reader(fd.fileno(), self._forget, held, f"the {who} has exited")
 
     async def _given(self, held: _Held, asked: asyncio.Future[None]) -> None:
         """Wait until the kernel has given it, or raise."""
@@ -186,7 +204,12 @@ class Grants:
         if held.busy is not None:
             return False
         self._unwatch(held)
-        held.granted = False
+        if held.granted:
+            held.granted = False
+            try:
+                self._records.write(_over(held.grant))
+            except OSError as error:  # then a service that dies now leaves it its time
+                _log.error("attach %s: its end is not on record: %s", held.grant.id, error)
         try:
             held.busy = _ask_kernel(held.tracee, None)
         except (OSError, RuntimeError) as error:  # no descriptor or no thread is left
@@ -253,6 +276,11 @@ def _ask_kernel(tracee: OwnedFd, tracer: OwnedFd | None) -> asyncio.Future[None]
     # A daemon: one that waits for ever must not keep the service from ending.
     threading.Thread(target=ask, name="grant", daemon=True).start()
     return answer
+
+
+def _over(grant: Grant) -> Grant:
+    """Return what is on record of a grant that does not hold."""
+    return replace(grant, until=grant.since)
 
 
 def _same_tracee(one: Grant, other: Grant) -> bool:

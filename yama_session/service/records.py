@@ -70,6 +70,7 @@ class Grant:
         tracee_start: when it started, in clock ticks since boot.
         tracee_name: its name then.
         tracer: the process that may trace it.
+        tracer_start: when it started, likewise.
         tracer_name: its name then.
         domain: the id of the tracer's domain, 0 where there is none.
         since: when it was granted, in seconds since 1970.
@@ -83,6 +84,7 @@ class Grant:
     tracee_start: int
     tracee_name: str
     tracer: int
+    tracer_start: int
     tracer_name: str
     domain: int
     since: float

@@ -417,25 +417,32 @@ def test_scope_2_needs_an_administrator_and_scope_3_yields_to_nobody(
     assert (done.status, "at scope 3 (no-attach), which no grant lifts" in done.out) == (125, True)
 
 
-def test_killed_service_withdraws_what_it_had_granted(
-    alice: Login, tracee: int, tracer: Tracer
-) -> None:
-    grant = allowed(alice, tracee, tracer.pid)
-    assert tracer.attaches(tracee)
+def test_grant_holds_over_a_restart_for_its_time(alice: Login, tracee: int, tracer: Tracer) -> None:
+    grant = allowed(alice, tracee, tracer.pid, time="45s")
     before = sh("systemctl show -P MainPID yama-session").out
     os.kill(int(before), signal.SIGKILL)
-    wait_for(
-        lambda: "restarted" in journal(f"attach {grant}: ended"), "the next one has withdrawn it"
-    )
+    known = "yama-session allow-attach --list --json"
+    wait_for(lambda: grant in sh(known).out, "the next one knows it")
+    assert sh("systemctl show -P MainPID yama-session").out != before
+    assert grants(alice) == [grant]
+    assert tracer.attaches(tracee)
+    assert sh("systemctl restart yama-session").status == 0
+    assert grants(alice) == [grant]
+    assert tracer.attaches(tracee)
+    wait_for(lambda: grants(alice) == [], "the time is over", seconds=60.0)
     assert not tracer.attaches(tracee)
+    assert journal(f"attach {grant}: ended: its time is over")
     assert list(Path("/run/yama-session/grants").iterdir()) == []
 
 
-def test_service_that_is_stopped_withdraws_first(alice: Login, tracee: int, tracer: Tracer) -> None:
+def test_grant_does_not_outlive_a_service_that_stays_away(
+    alice: Login, tracee: int, tracer: Tracer
+) -> None:
     allowed(alice, tracee, tracer.pid)
     try:
         assert sh("systemctl stop yama-session").status == 0
-        assert not tracer.attaches(tracee)
+        wait_for(lambda: not tracer.attaches(tracee), "it is withdrawn", seconds=40.0)
+        assert list(Path("/run/yama-session/grants").iterdir()) == []
     finally:
         assert sh("systemctl start yama-session").status == 0
     assert not tracer.attaches(tracee)
@@ -649,6 +656,22 @@ def test_stricter_policy_holds_for_what_starts_next() -> None:
     # policy() ends her logins; the user manager keeps the domain as long as it runs.
     with policy(rule(1)), Login("alice") as alice:
         assert alice.domain().startswith("scope=1 view=domain depth=1")
+        assert not pending()
+
+
+def test_override_that_is_taken_back_is_shown_as_pending() -> None:
+    """With the sysctl at 0 it makes no difference yet, and none when that rises."""
+    text = rule(0)
+    set_sysctl(0)
+    with policy(f"{text}override = true\n"), Login("alice") as first:
+        assert "override" in first.domain()
+        assert not pending()
+        reload(text)
+        with Login("alice") as second:
+            assert second.domain() == first.domain()
+            assert pending()
+    with policy(text), Login("alice") as alice:
+        assert "override" not in alice.domain()
         assert not pending()
 
 
