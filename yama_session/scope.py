@@ -18,6 +18,7 @@ __all__ = [
     "DomainInfo",
     "abi",
     "allow",
+    "answered",
     "check",
     "describe",
     "enter",
@@ -48,8 +49,13 @@ class DomainInfo:
 
 
 def supported(abi: int = 1) -> bool:
-    """Return whether the running kernel has version ``abi`` of the interface."""
-    return lib.ys_has(abi) >= 0
+    """Return whether the running kernel has version ``abi`` of the interface, all of it."""
+    return lib.ys_has(abi) >= 0 and bool(lib.ys_is_series())
+
+
+def answered() -> bool:
+    """Return whether something, be it a BPF program, answers :func:`enter` and :func:`check`."""
+    return lib.ys_has(1) >= 0
 
 
 def abi() -> int:
@@ -80,7 +86,7 @@ def enter(
             held, there are other threads, or the nesting is too deep.
         KernelUnsupported: the kernel has no domains.
     """
-    _require_kernel("ys_enter")
+    _require_answer("ys_enter")
     flags = _flags(toplevel=toplevel, override=override, thread=thread)
     checked("ys_enter", lib.ys_enter(scope, view, flags), _about(scope, view))
 
@@ -93,7 +99,7 @@ def leave(*, thread: bool = False) -> None:
             scope 3, or there are other threads.
         KernelUnsupported: the kernel has no domains.
     """
-    _require_kernel("ys_leave")
+    _require_answer("ys_leave")
     checked("ys_leave", lib.ys_leave(_flags(thread=thread)))
 
 
@@ -103,7 +109,7 @@ def check(scope: Scope, view: View) -> bool:
     Raises:
         KernelUnsupported: the kernel has no domains.
     """
-    _require_kernel("ys_check")
+    _require_answer("ys_check")
     return lib.ys_check(scope, view) >= 0
 
 
@@ -226,6 +232,11 @@ def _about(scope: Scope, view: View) -> str:
 def _require_kernel(operation: str) -> None:
     # A kernel without domains and a wrong argument are the same EINVAL.
     if not supported():
+        checked(operation, -errno.EOPNOTSUPP)
+
+
+def _require_answer(operation: str) -> None:
+    if not answered():
         checked(operation, -errno.EOPNOTSUPP)
 
 

@@ -22,6 +22,16 @@ int ys_has(unsigned int abi)
 	return domain_call(PR_PTRACE_SCOPE_HAS, abi, 0, 0);
 }
 
+/*
+ * A BPF program can answer HAS, but it cannot make a descriptor and says so.
+ * The series looks at the arguments first, and refuses a level there is not.
+ */
+int ys_is_series(void)
+{
+	return ys_has(1) >= 0 &&
+	       ys_create(PR_PTRACE_SCOPE_NO_ATTACH + 1, 0, 0) == -EINVAL;
+}
+
 int ys_enter(unsigned int scope, unsigned int view, unsigned int flags)
 {
 	return domain_call(PR_PTRACE_SCOPE_ENTER, scope, view, flags);

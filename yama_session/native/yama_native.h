@@ -64,9 +64,13 @@ struct ys_domain_info {
 
 /*
  * domain.c: one call of prctl(PR_PTRACE_SCOPE) each.  A kernel without the
- * series answers -EINVAL to all of them.
+ * series answers -EINVAL to all of them, unless a BPF program answers some.
+ *
+ * ys_is_series() returns 1 if the series answers, 0 if something else does or
+ * nothing.
  */
 int ys_has(unsigned int abi);
+int ys_is_series(void);
 int ys_enter(unsigned int scope, unsigned int view, unsigned int flags);
 int ys_create(unsigned int scope, unsigned int view, unsigned int flags);
 int ys_join(int domain_fd, unsigned int flags);
