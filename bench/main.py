@@ -78,7 +78,7 @@ def measure(kernel: str) -> tuple[dict[Key, Figure], dict[Key, Figure]]:
 
 def _run(kernel: str, guest: Guest, share: Path) -> dict[Key, Figure]:
     options = GuestOptions(
-        stock=guest.stock,
+        image="stock" if guest.stock else "series",
         root=guest.root,
         plain=True,
         share=share,

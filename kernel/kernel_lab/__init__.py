@@ -8,8 +8,8 @@ The command `kernel/lab` is one face of this package. Tests use the other:
     result = run_guest("6.12", ["pytest", "/share/test_login.py"], options)
     assert result.ok, result.explain()
 
-`run_guest` builds what is missing (kernel, root image with the project
-installed), boots one guest under QEMU, runs the command in it as root and
+`run_guest` makes what is missing (kernel: built, or Debian's own as it is packaged;
+root image with the project installed), boots one guest under QEMU, runs the command in it as root and
 returns a `GuestResult`. Guests may run in parallel; builds wait for one another.
 """
 

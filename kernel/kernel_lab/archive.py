@@ -5,13 +5,14 @@ its sources and what is installed stay as they are.
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from kernel_lab.cache import cache_root
 from kernel_lab.command import run, say
 from kernel_lab.errors import CommandFailed, LabError
 
-# The suite in which Debian offers the source of each kernel.
+# The suite in which Debian offers each kernel and its source.
 SUITES = {"6.1": "bookworm-security", "6.12": "bookworm-security", "7.3": "trixie-backports"}
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -58,6 +59,10 @@ class Archive:
                 return value
         raise LabError(f"Debian's {self._suite} has no package {package}")
 
+    def packages(self) -> Iterator[tuple[str, str]]:
+        """Yield name and version of each package that the suite has."""
+        return names_and_versions(self._apt("apt-cache", "dumpavail"))
+
     def download(self, package: str, version: str, into: Path) -> Path:
         """Download a binary package and return the path of its .deb."""
         say(f"downloading {package} {version}")
@@ -100,6 +105,18 @@ class Archive:
         return run([program, *options, *arguments], cwd=cwd)
 
 
+def suite_of(kernel: str) -> str:
+    """Return the suite that has a kernel.
+
+    Raises:
+        LabError: none is known.
+    """
+    try:
+        return SUITES[kernel]
+    except KeyError:
+        raise LabError(f"no kernel {kernel}: there are {', '.join(SUITES)}") from None
+
+
 def mirror(targets: str, suite: str) -> str:
     """Return the address of the mirror that serves a suite.
 
@@ -131,6 +148,14 @@ def source_entry(address: str, suite: str) -> str:
         "Types: deb deb-src\n"
         f"URIs: {address}\nSuites: {suite}\nComponents: main\nSigned-By: {KEYRING}\n"
     )
+
+
+def names_and_versions(records: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and the version that each package's record states."""
+    for record in records.split("\n\n"):
+        fields = dict(re.findall(r"^(Package|Version): (\S+)", record, re.MULTILINE))
+        if len(fields) == 2:
+            yield fields["Package"], fields["Version"]
 
 
 def source_name(record: str) -> str | None:

@@ -108,7 +108,12 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("run", help="boot a kernel and run a command in the guest as root")
     verb.add_argument("kernel", metavar="KERNEL")
-    verb.add_argument("--stock", action="store_true", help="the kernel without the series")
+    image = verb.add_mutually_exclusive_group()
+    for name, what in (
+        ("stock", "the kernel without the series"),
+        ("debian", "Debian's own kernel, as it is packaged, with its modules"),
+    ):
+        image.add_argument(f"--{name}", dest="image", action="store_const", const=name, help=what)
     _add_variant(verb)
     verb.add_argument(
         "--root",
@@ -139,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
         help="make what is missing, print the QEMU line, do not boot",
     )
     verb.add_argument("command", nargs="+", metavar="COMMAND", help="after `--`")
-    verb.set_defaults(verb=_run)
+    verb.set_defaults(verb=_run, image="series")
     return parser
 
 
@@ -204,7 +209,7 @@ def _root(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     guest = GuestOptions(
-        stock=options.stock,
+        image=options.image,
         variant=options.variant,
         root=options.root,
         suite=options.suite,

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from kernel_lab import build, console, rootfs
+from kernel_lab import build, console, debian, rootfs
 from kernel_lab.errors import Exit, LabError
 from kernel_lab.paths import GUEST_DIR
 from kernel_lab.project import project_image
 from kernel_lab.qemu import Machine
-from kernel_lab.variant import Variant, named
+from kernel_lab.variant import PLAIN, Variant, named
 
+Image = Literal["series", "stock", "debian"]
 Root = Literal["debian", "busybox"]
 DEFAULT_TIMEOUT = 300.0
 
@@ -29,7 +30,8 @@ DEFAULT_TIMEOUT = 300.0
 class GuestOptions:
     """How a guest is made."""
 
-    stock: bool = False  # the distribution's kernel source without our series
+    # Debian's source with our series, the same without it, or what Debian built of it.
+    image: Image = "series"
     variant: str = "plain"  # how the kernel is configured
     root: Root = "debian"
     suite: rootfs.Suite = "bookworm"  # the Debian release
@@ -134,8 +136,14 @@ def prepare(kernel: str, command: Sequence[str], options: GuestOptions, scratch:
     variant = named(options.variant)
     if not variant.bootable:
         raise LabError(f"variant {variant.name} is only built: it cannot be booted")
-    image = build.build(kernel, stock=options.stock, variant=variant).image
-    disk = initramfs = None
+    disk = initramfs = modules = None
+    if options.image == "debian":
+        if options.root == "busybox" or variant is not PLAIN:
+            raise LabError("Debian's own kernel is there as it is, and for a Debian root only")
+        own = debian.packaged(kernel)
+        image, modules, initramfs = own.image, own.modules, debian.initramfs(own)
+    else:
+        image = build.build(kernel, stock=options.image == "stock", variant=variant).image
     if options.root == "busybox":
         initramfs = rootfs.busybox_initramfs()
     else:
@@ -155,6 +163,7 @@ def prepare(kernel: str, command: Sequence[str], options: GuestOptions, scratch:
         memory=options.memory,
         cpus=options.cpus,
         share=options.share.resolve() if options.share else None,
+        modules=modules,
         disk=disk,
         initramfs=initramfs,
         cmdline=" ".join(_parameters(options, variant)),

@@ -13,6 +13,7 @@ class Machine:
     memory: int
     cpus: int
     share: Path | None = None  # directory shared read-write as `share`
+    modules: Path | None = None  # directory shared read-only as `modules`
     disk: Path | None = None  # root disk, never written
     initramfs: Path | None = None
     cmdline: str = ""  # more kernel parameters
@@ -65,7 +66,12 @@ class Machine:
         ]
         argv += ["-chardev", f"file,id=status,path={self.status}"]
         argv += ["-device", "virtserialport,chardev=status,name=lab.status"]
-        argv += ["-virtfs", f"local,path={self.job},mount_tag=lab,security_model=none,readonly=on"]
+        for directory, tag in ((self.job, "lab"), (self.modules, "modules")):
+            if directory:
+                argv += [
+                    "-virtfs",
+                    f"local,path={directory},mount_tag={tag},security_model=none,readonly=on",
+                ]
         if self.share:
             argv += [
                 "-virtfs",

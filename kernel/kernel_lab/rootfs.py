@@ -13,6 +13,7 @@ from kernel_lab.errors import LabError
 from kernel_lab.paths import GUEST_DIR
 
 Suite = Literal["bookworm", "trixie"]  # Debian 12 and 13
+BUSYBOX = Path("/bin/busybox")
 IMAGE_SIZE = "3G"  # sparse: only what is used takes room
 
 
@@ -35,7 +36,7 @@ def debian_root(suite: Suite) -> Path:
     root = cache_root() / "roots" / key
     with locked("root"):
         if not root.is_dir():
-            _require_root()
+            require_root()
             say(f"making a Debian {suite} root (about a minute)")
             scratch = root.with_name(key + ".new")
             shutil.rmtree(scratch, ignore_errors=True)
@@ -118,15 +119,14 @@ def _forget_old_images(directory: Path, keep: int = 8) -> None:
 
 def busybox_initramfs() -> Path:
     """Return a gzipped cpio with busybox and an init that runs the job."""
-    busybox = Path("/bin/busybox")
-    if not busybox.exists():
-        raise LabError("there is no /bin/busybox: `make setup` installs busybox-static")
+    if not BUSYBOX.exists():
+        raise LabError(f"there is no {BUSYBOX}: `make setup` installs busybox-static")
     init = GUEST_DIR / "init"
-    key = digest([busybox.read_bytes(), init.read_bytes()])
+    key = digest([BUSYBOX.read_bytes(), init.read_bytes()])
     archive = cache_root() / "images" / f"busybox-{key}.cpio.gz"
     with locked("image"):
         if not archive.exists():
-            _require_root()
+            require_root()
             tree = archive.with_suffix(".root")
             shutil.rmtree(tree, ignore_errors=True)
             for name in (
@@ -148,15 +148,20 @@ def busybox_initramfs() -> Path:
                 "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/tmp:/bin/sh\n", encoding="ascii"
             )
             (tree / "etc/group").write_text("root:x:0:\nalice:x:1000:\n", encoding="ascii")
-            shutil.copy(busybox, tree / "bin/busybox")
+            shutil.copy(BUSYBOX, tree / "bin/busybox")
             (tree / "bin/sh").symlink_to("busybox")
             _install_init(init, tree)
-            run(["sh", "-c", "find . | cpio --quiet -o -H newc >../busybox.cpio"], cwd=tree)
-            plain = archive.parent / "busybox.cpio"
-            archive.write_bytes(gzip.compress(plain.read_bytes(), mtime=0))
-            plain.unlink()
-            shutil.rmtree(tree)
+            pack(tree, archive)
     return archive
+
+
+def pack(tree: Path, archive: Path) -> None:
+    """Make a gzipped cpio, as the kernel unpacks it, of a directory, which is removed."""
+    plain = archive.with_suffix("")
+    run(["sh", "-c", f"find . | cpio --quiet -o -H newc >../{plain.name}"], cwd=tree)
+    archive.write_bytes(gzip.compress(plain.read_bytes(), mtime=0))
+    plain.unlink()
+    shutil.rmtree(tree)
 
 
 def _install_init(init: Path, tree: Path) -> None:
@@ -165,6 +170,11 @@ def _install_init(init: Path, tree: Path) -> None:
     (tree / "init").chmod(0o755)
 
 
-def _require_root() -> None:
+def require_root() -> None:
+    """Refuse to go on as anybody else.
+
+    Raises:
+        LabError: we are not root.
+    """
     if os.geteuid() != 0:
         raise LabError("making a root file system needs root: run the lab as root")

@@ -147,7 +147,7 @@ def run_suite(
             if (script := GUEST_DIR / f"{variant.name}.{moment}").exists():
                 shutil.copy(script, share / moment)
         options = GuestOptions(
-            stock=stock,
+            image="stock" if stock else "series",
             variant=variant.name,
             plain=True,
             services=False,

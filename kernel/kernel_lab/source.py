@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernel_lab.archive import SUITES, Archive
+from kernel_lab.archive import Archive, suite_of
 from kernel_lab.cache import cache_root, locked
 from kernel_lab.command import run, say
 from kernel_lab.errors import CommandFailed, LabError
@@ -47,7 +47,7 @@ def fetch(kernel: str, *, refresh: bool = False) -> Source:
         )
         if found and not refresh:
             return _source(kernel, found[-1].parent)
-        archive = _archive(kernel)
+        archive = Archive(suite_of(kernel))
         archive.update()
         version = archive.candidate(package)
         tree = directory / f"{package}_{version}"
@@ -86,17 +86,11 @@ def _source(kernel: str, tree: Path) -> Source:
     return Source(kernel, tree.name.partition("_")[2], tree)
 
 
-def _archive(kernel: str) -> Archive:
-    if kernel not in SUITES:
-        raise LabError(f"no kernel {kernel}: there are {', '.join(SUITES)}")
-    return Archive(SUITES[kernel])
-
-
 def _download_orig(source: Source, archive: Path) -> bool:
     scratch = archive.with_name(archive.name + ".new")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    offered = _archive(source.kernel)
+    offered = Archive(suite_of(source.kernel))
     offered.update()
     found = offered.download_orig(source.package, source.version, scratch)
     if found:

@@ -5,11 +5,13 @@ its kernel must not complain, and tests must have run and passed. A file may say
 what it needs:
 
     # guest: --stock
+    # guest: --debian --kernel 6.1 --kernel 6.12
     # guest: --cmdline lsm=landlock
     # guest: --suite bookworm --suite trixie
     # guest: --long
 
-A long one runs only if it is asked for (`pytest --long`, `make test-sessions`).
+`--stock` is a kernel of the lab's without the series, `--debian` the one that Debian
+ships. A long one runs only if it is asked for (`pytest --long`, `make test-sessions`).
 """
 
 import argparse
@@ -19,18 +21,21 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import get_args
 
 import pytest
 from _pytest.mark import ParameterSet
 from kernel_lab import GuestOptions, run_guest
+from kernel_lab.guest import Image
 from kernel_lab.rootfs import Suite
 
 GUEST = Path(__file__).parent / "guest"
 BREAKAGES = Path(__file__).parent / "breakages"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 KERNEL = "6.12"
+KERNELS: dict[Image, str] = {"series": "the series", "stock": "stock", "debian": "Debian's own"}
 PASSED_ON = ("SOAK_LOGINS",)
 
 pytestmark = pytest.mark.vm
@@ -42,7 +47,8 @@ class Wanted:
 
     module: Path
     suite: Suite
-    stock: bool
+    kernel: str
+    image: Image
     cmdline: str
     timeout: float
     long: bool
@@ -50,7 +56,7 @@ class Wanted:
     @property
     def name(self) -> str:
         """The name of its test."""
-        return f"{self.module.stem}-{self.suite}"
+        return f"{self.module.stem}-{self.suite}-{self.kernel}"
 
 
 def guests(module: Path) -> Iterator[Wanted]:
@@ -62,14 +68,17 @@ def guests(module: Path) -> Iterator[Wanted]:
         for word in shlex.split(line.removeprefix("# guest:"))
     ]
     parser = argparse.ArgumentParser(exit_on_error=False)
-    parser.add_argument("--stock", action="store_true")
+    for image in ("stock", "debian"):
+        parser.add_argument(f"--{image}", dest="image", action="store_const", const=image)
+    parser.set_defaults(image="series")
+    parser.add_argument("--kernel", action="append")
     parser.add_argument("--cmdline", default="")
     parser.add_argument("--suite", action="append", choices=get_args(Suite))
     parser.add_argument("--timeout", type=float, default=600.0)
     parser.add_argument("--long", action="store_true")
     said = parser.parse_args(words)
-    for suite in said.suite or ["bookworm"]:
-        yield Wanted(module, suite, said.stock, said.cmdline, said.timeout, said.long)
+    for suite, kernel in product(said.suite or ["bookworm"], said.kernel or [KERNEL]):
+        yield Wanted(module, suite, kernel, said.image, said.cmdline, said.timeout, said.long)
 
 
 @pytest.fixture
@@ -105,10 +114,10 @@ def test_guest(wanted: Wanted, share: Path, rows: list[tuple[str, ...]]) -> None
     given = [f"{name}={os.environ[name]}" for name in PASSED_ON if name in os.environ]
     command = ["env", "PYTHONPATH=/share", *given, "python3", "-m", "pytest", *options.split()]
     result = run_guest(
-        KERNEL,
+        wanted.kernel,
         [*command, f"/share/{wanted.module.name}"],
         GuestOptions(
-            stock=wanted.stock,
+            image=wanted.image,
             suite=wanted.suite,
             cmdline=wanted.cmdline,
             timeout=wanted.timeout,
@@ -117,7 +126,7 @@ def test_guest(wanted: Wanted, share: Path, rows: list[tuple[str, ...]]) -> None
         on_output=show,
     )
     last = result.output.rstrip().rpartition("\n")[2].strip("= ")
-    kernel = "stock" if wanted.stock else "the series"
+    kernel = f"{wanted.kernel}, {KERNELS[wanted.image]}"
     rows.append((wanted.module.stem, wanted.suite, kernel, result.problem or last))
     assert result.ok, result.explain()
     assert " passed" in last
