@@ -9,8 +9,9 @@ The command `kernel/lab` is one face of this package. Tests use the other:
     assert result.ok, result.explain()
 
 `run_guest` makes what is missing (kernel: built, or Debian's own as it is packaged;
-root image with the project installed), boots one guest under QEMU, runs the command in it as root and
-returns a `GuestResult`. Guests may run in parallel; builds wait for one another.
+root image with the project installed), boots one guest under QEMU, runs the
+command in it as root and returns a `GuestResult`. Guests may run in parallel;
+builds wait for one another.
 """
 
 from kernel_lab.errors import LabError
