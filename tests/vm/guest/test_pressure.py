@@ -1,4 +1,4 @@
-# guest: --long --timeout 1200
+# guest: --long --timeout 2400
 """Many logins at once, no room, no memory: nobody gets in unconfined, and it passes."""
 
 import contextlib
