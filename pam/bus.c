@@ -268,6 +268,10 @@ int bus_open_session(const struct login *login, struct plan *ret, char *why)
 	const sd_bus_error *error;
 	int r;
 
+	if (service_has_gone()) {
+		snprintf(why, WHY_MAX, "it is not running");
+		return -ESRCH;
+	}
 	r = connect_bus(deadline, &bus);
 	if (r < 0)
 		return because(why, "system bus", r);

@@ -114,7 +114,11 @@ int bus_open_session(const struct login *login, struct plan *ret, char *why);
 int local_plan(const struct login *login, const struct args *args,
 	       const char *why, struct plan *ret);
 
+/* alive.c */
+bool service_has_gone(void);
+
 /* trusted.c */
+int trusted_open(const char *path, mode_t forbidden);
 ssize_t trusted_read(const char *path, mode_t forbidden, char *text,
 		     size_t size);
 

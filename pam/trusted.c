@@ -7,8 +7,15 @@
 #include "cleanup.h"
 #include "module.h"
 
-/* Only what root alone could have written; the path is below root's /run */
-static int open_trusted(const char *path, mode_t forbidden)
+/**
+ * trusted_open - open a file that root alone could have written
+ * @path:      the file, below root's /run
+ * @forbidden: permissions that it must not have
+ *
+ * Return: a descriptor; -ENOENT: there is no such file; -EPERM: not a regular
+ * file of root's with these permissions.
+ */
+int trusted_open(const char *path, mode_t forbidden)
 {
 	__cleanup(close_fd) int fd = -1;
 	struct stat st;
@@ -31,8 +38,7 @@ static int open_trusted(const char *path, mode_t forbidden)
  * @text:      room for what stands in it, not ended by a NUL
  * @size:      that much; a file that fills it counts as too large
  *
- * Return: the length; -ENOENT: there is no such file; -EPERM: not a regular
- * file of root's with these permissions; -EFBIG: too large.
+ * Return: the length; -EFBIG: too large; else as trusted_open().
  */
 ssize_t trusted_read(const char *path, mode_t forbidden, char *text,
 		     size_t size)
@@ -41,7 +47,7 @@ ssize_t trusted_read(const char *path, mode_t forbidden, char *text,
 	size_t len = 0;
 	ssize_t n;
 
-	fd = open_trusted(path, forbidden);
+	fd = trusted_open(path, forbidden);
 	if (fd < 0)
 		return fd;
 	while (len < size) {

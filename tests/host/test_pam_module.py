@@ -33,6 +33,7 @@ from pam_bench import (
 )
 
 from yama_session.native import lib
+from yama_session.service.alive import hold
 
 pytestmark = pytest.mark.host
 
@@ -248,6 +249,20 @@ def test_service_absent(where: Bench) -> None:
     login = asyncio.run(where.login(CONFINES))
     assert (login.open, login.words) == (PAM_SUCCESS, "hidden")
     assert login.milliseconds < LIMIT_MS
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_bus_is_asked_only_while_the_service_lives(
+    where: Bench, opening: Offer, running: bool
+) -> None:
+    file = where.path("/run/yama-session/alive")
+    with hold(file) as lock:
+        if not running:
+            lock.close()
+        script = give(opening.reply)
+        login = log_in(where, script, CONFINES)
+    assert login.open == PAM_SUCCESS
+    assert (login.words, len(script.calls)) == (("seen", 1) if running else ("hidden", 0))
 
 
 def test_service_silent(where: Bench) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from yama_session.errors import AccountError
 from yama_session.service import accounts, leader, limits
 from yama_session.service.accounts import Accounts
+from yama_session.service.alive import hold
 from yama_session.service.notify import Notifier, stored_fds
 from yama_session.service.records import Records, Session, write_atomically
 from yama_session.service.refusal import (
@@ -214,3 +216,16 @@ def test_slots_are_per_uid_and_in_all_and_root_has_any_number() -> None:
             pass
     with slots.take(1), slots.take(1):
         pass
+
+
+def test_one_service_is_alive_at_a_time(tmp_path: Path) -> None:
+    file = tmp_path / "run" / "alive"
+    again = (
+        "from pathlib import Path; from yama_session.service.alive import hold; "
+        f"hold(Path({str(file)!r}))"
+    )
+    with hold(file):
+        second = subprocess.run(["/usr/bin/python3", "-c", again], capture_output=True, text=True)
+        assert f"another service holds the lock: {str(file)!r}" in second.stderr
+    subprocess.run(["/usr/bin/python3", "-c", again], check=True)
+    assert file.stat().st_mode & 0o777 == 0o600

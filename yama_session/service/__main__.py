@@ -15,6 +15,7 @@ from yama_session.errors import YamaSessionError
 from yama_session.native import OwnedFd
 from yama_session.policy import POLICY_DIR
 from yama_session.service.accounts import Accounts
+from yama_session.service.alive import hold
 from yama_session.service.bus import Service
 from yama_session.service.grants import Grants
 from yama_session.service.handler import Handler
@@ -82,7 +83,8 @@ def main() -> int:
         if options.withdraw:
             asyncio.run(_withdraw(options.run))
         else:
-            asyncio.run(_serve(options.policy, options.run, stored_fds(os.environ)))
+            with hold(options.run / "alive"):
+                asyncio.run(_serve(options.policy, options.run, stored_fds(os.environ)))
     except (OSError, YamaSessionError) as error:
         _log.error("stopping: %s", error)
         return 1
