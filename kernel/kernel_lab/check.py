@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from kernel_lab import build, kconfig, results, series, variant, warnings
+from kernel_lab import build, kconfig, numbers, places, results, series, variant, warnings
 from kernel_lab.cache import cache_root, digest, locked
 from kernel_lab.command import Progress, run, say
 from kernel_lab.errors import CommandFailed, LabError
@@ -23,7 +23,8 @@ def check(kernel: str, *, quick: bool = False) -> None:
 
     Args:
         kernel: "6.12" and the like.
-        quick: only where it applies, its style, and that each patch builds.
+        quick: only where it applies, its style, that each patch builds, and that
+            the list of places that take or tell a number is complete.
 
     What was found good is remembered by hash: the second run costs nothing,
     and a change of one patch rebuilds from that patch on.
@@ -38,6 +39,7 @@ def check(kernel: str, *, quick: bool = False) -> None:
     with locked(workshop.lock):
         _style(source, patches)
         _each_builds(workshop, patches)
+        _numbers_listed(workshop, patches)
         if quick:
             say(f"series {kernel}: {len(patches)} patches apply and build")
             return
@@ -114,6 +116,25 @@ def _each_builds(workshop: build.Workshop, patches: Sequence[Path]) -> None:
                 f"{patch.name} does not build on the patches before it:\n{error}"
             ) from error
         good[number].touch()
+
+
+def _numbers_listed(workshop: build.Workshop, patches: Sequence[Path]) -> None:
+    """Check that `numbers.toml` names what the source has, and rows that the test has."""
+    source = workshop.tree.source
+    parts = [numbers.LISTED.read_bytes(), Path(places.__file__).read_bytes(), *_contents(patches)]
+    mark = _mark(f"numbers-{digest([source.version.encode(), *parts])}")
+    if mark.exists():
+        return
+    say(f"what takes or tells the number of a process in {source.kernel}")
+    workshop.set_tree(patches)
+    tree = workshop.tree.path
+    rows = numbers.rows(path.read_text(encoding="utf-8") for path in tree.glob(numbers.ROWS))
+    wrong = numbers.compare(places.read(tree), numbers.listed(source.kernel), rows)
+    if wrong:
+        raise LabError(
+            f"{numbers.LISTED.name} does not fit {source.kernel}:\n  " + "\n  ".join(wrong)
+        )
+    mark.touch()
 
 
 def _no_new_warnings(workshop: build.Workshop, patches: Sequence[Path]) -> None:

@@ -79,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("kernel", metavar="KERNEL")
     verb.add_argument(
-        "--quick", action="store_true", help="only style, and that each patch applies and builds"
+        "--quick",
+        action="store_true",
+        help="only style, that each patch applies and builds, and that numbers.toml is complete",
     )
     verb.set_defaults(verb=_check)
 
