@@ -6,7 +6,7 @@ what for a number that is free.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -78,18 +78,19 @@ def _channel(line: str) -> Channel:
     return Channel(*fields)
 
 
-def table(output: str, kernel: str) -> str:
+def table(output: str, kernel: str, unasked: Sequence[Channel] = ()) -> str:
     """Return the table of channels as a Markdown page.
 
     Args:
         output: what `channels_test` printed on a kernel with domains, alone or
             among other selftests.
         kernel: the version it ran on, as "6.12.117".
+        unasked: those that the test does not know.
 
     Raises:
         LabError: as in `parse`.
     """
-    channels = parse(output)
+    channels = [*parse(output), *unasked]
     return "\n".join([*_head(channels, kernel), *_sections(channels)]) + "\n"
 
 
@@ -98,7 +99,9 @@ def _head(channels: list[Channel], kernel: str) -> list[str]:
     return [
         "# How one process may learn of another",
         "",
-        "Written by `kernel/lab results` from the output of the selftest `yama/channels_test`.",
+        "Written by `kernel/lab results` from the output of the selftest `yama/channels_test`",
+        "and from [numbers.toml](numbers.toml), the list of all places of the kernel that take",
+        "or tell the number of a process.",
         "",
         f"Kernel {kernel}: {len(channels)} channels, {probed} of them asked in the test.",
         "",

@@ -1,7 +1,8 @@
 """The list of all places of the kernel that take or tell the number of a process.
 
 `numbers.toml` says of each which rows of the table of channels stand for it, or why
-it needs none. So no channel is forgotten, and a new kernel's are noticed.
+it needs none, or that it is open though no test can ask it, which is a row as well.
+So no channel is forgotten, and a new kernel's are noticed.
 """
 
 import re
@@ -10,7 +11,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from kernel_lab.channels import Channel
 from kernel_lab.errors import LabError
 from kernel_lab.paths import KERNEL_DIR, SERIES_DIR
 from kernel_lab.places import Place
@@ -30,6 +33,7 @@ class Entry:
     rows: tuple[str, ...]
     reason: str
     places: tuple[str, ...]  # of one kernel
+    open: str = ""  # the channel that they are, if it is open and no test asks it
 
 
 def listed(kernel: str, file: Path = LISTED) -> list[Entry]:
@@ -38,14 +42,22 @@ def listed(kernel: str, file: Path = LISTED) -> list[Entry]:
     Args:
         kernel: "6.12" and the like.
         file: a TOML file of `[[entry]]` with either `rows` or `reason`, and
-            `places`. A place is "FILE:FUNCTION", and the kernels that have it
-            follow unless all do.
+            `places`; with a reason there may be `open`. A place is
+            "FILE:FUNCTION", and the kernels that have it follow unless all do.
 
     Raises:
         LabError: an entry is not of this form.
     """
     return [
         _entry(entry, kernel, file) for entry in tomllib.loads(file.read_text("utf-8"))["entry"]
+    ]
+
+
+def unasked(entries: Iterable[Entry]) -> list[Channel]:
+    """Return the open channels that the list has and no test asks, one for each name."""
+    reasons = {entry.open: entry.reason for entry in entries if entry.open and entry.places}
+    return [
+        Channel(name, "name", "open", "-", "-", "-", reason) for name, reason in reasons.items()
     ]
 
 
@@ -83,18 +95,21 @@ def compare(places: Iterable[Place], entries: Iterable[Entry], known: Collection
     ]
 
 
-def _entry(entry: Mapping[str, list[str]], kernel: str, file: Path) -> Entry:
+def _entry(entry: Mapping[str, Any], kernel: str, file: Path) -> Entry:
     places = [place.split() for place in entry.get("places", ())]
     marks = {mark for _, *kernels in places for mark in kernels}
-    unknown = (entry.keys() - {"rows", "reason", "places"}) | (marks - _kernels())
-    if unknown or not places or ("rows" in entry) == ("reason" in entry):
+    unknown = (entry.keys() - {"rows", "reason", "places", "open"}) | (marks - _kernels())
+    one = ("rows" in entry) != ("reason" in entry) and not {"rows", "open"} <= entry.keys()
+    if unknown or not places or not one:
         raise LabError(
-            f"{file}: an entry has either rows or a reason, and places, some of them with"
+            f"{file}: an entry has either rows or a reason (maybe with a channel that is open)"
+            f" and places, some of them with"
             f" kernels that there is a series for; this one does not: {dict(entry)}"
         )
     return Entry(
         rows=tuple(entry.get("rows", ())),
-        reason="".join(entry.get("reason", "")),
+        reason=entry.get("reason", ""),
+        open=entry.get("open", ""),
         places=tuple(name for name, *kernels in places if not kernels or kernel in kernels),
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kernel_lab import channels, series
+from kernel_lab import channels, numbers, series
 from kernel_lab.archive import SUITES
 from kernel_lab.cache import cache_root, digest
 from kernel_lab.compare import Comparison
@@ -116,7 +116,8 @@ def write_pages() -> list[Path]:
     if not plain or not plain["channels"]:
         return [RESULTS]
     version = plain["source"].partition("-")[0]
-    CHANNELS.write_text(channels.table(plain["channels"], version), encoding="utf-8")
+    unasked = numbers.unasked(numbers.listed(CHANNELS_OF))
+    CHANNELS.write_text(channels.table(plain["channels"], version, unasked), encoding="utf-8")
     return [RESULTS, CHANNELS]
 
 

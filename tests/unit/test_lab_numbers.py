@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from kernel_lab.channels import table
 from kernel_lab.errors import LabError
-from kernel_lab.numbers import Entry, compare, listed, rows
+from kernel_lab.numbers import Entry, compare, listed, rows, unasked
 from kernel_lab.paths import SERIES_DIR
 from kernel_lab.places import Place, read
 
@@ -174,10 +175,21 @@ def test_a_place_may_be_one_of_some_kernels_only(tmp_path: Path) -> None:
     assert listed("7.3", file) == [Entry((), "x", ("a.c:f",))]
 
 
+def test_an_open_channel_that_no_test_asks_is_a_row(tmp_path: Path) -> None:
+    file = tmp_path / "numbers.toml"
+    file.write_text('[[entry]]\nopen = "x"\nreason = "z"\nplaces = ["a.c:f 6.1"]\n')
+    assert unasked(listed("6.12", file)) == []
+    found = unasked(listed("6.1", file))
+    output = "# channel: kill | call | closed | ESRCH | ESRCH | ESRCH | signal: hide\n"
+    assert "| x | not asked | — | — | z |" in table(output, "6.1", found)
+
+
 @pytest.mark.parametrize(
     "text",
     [
         'places = ["a.c:f"]',
+        'open = "x"\nplaces = ["a.c:f"]',
+        'open = "x"\nrows = ["y"]\nplaces = ["a.c:f"]',
         'reason = "x"',
         'reason = "x"\nrows = ["y"]\nplaces = ["a.c:f"]',
         'reason = "x"\nrow = "y"\nplaces = ["a.c:f"]',
