@@ -105,6 +105,7 @@ static int split_session(const struct login *login, const struct args *args,
 					  YS_HIDEPID_PTRACEABLE);
 	if (plan.mount < 0)
 		return plan.mount;
+	plan.split = true;
 	*ret = plan;
 	plan = plan_none;
 	return 0;
@@ -164,8 +165,5 @@ int local_plan(const struct login *login, const struct args *args,
 			   strerrordesc_np(-r));
 		return r;
 	}
-	pam_syslog(pamh, LOG_WARNING,
-		   "service unavailable (%s): fallback strict: own domain for %s, split from the user's other sessions",
-		   why, login->user);
 	return 0;
 }

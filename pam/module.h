@@ -80,6 +80,7 @@ enum proc {
  * @token:    yama domain or Landlock ruleset, -1 if unset
  * @mount:    detached procfs, -1 if unset
  * @lifetime: its closing tells the service to look, -1 if unset
+ * @split:    made without the service, for this login alone
  * @begun:    set by plan_carry_out() before the first step without undo
  *
  * The plan owns its descriptors; they are close-on-exec and above 2.
@@ -94,6 +95,7 @@ struct plan {
 	int token;
 	int mount;
 	int lifetime;
+	bool split;
 	bool begun;
 };
 

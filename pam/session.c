@@ -81,7 +81,9 @@ static int refuse(const struct login *login, const struct plan *plan)
 	return PAM_SYSTEM_ERR;
 }
 
-static void tell_opened(const struct login *login, const struct plan *plan)
+/* One line, since each is dear: it wakes the journal */
+static void tell_opened(const struct login *login, const struct plan *plan,
+			const char *why)
 {
 	static const char *const procs[] = {
 		[PROC_PRIVATE] = "private",
@@ -90,6 +92,14 @@ static void tell_opened(const struct login *login, const struct plan *plan)
 	};
 	const char *id = *plan->id ? plan->id : "(unknown to the service)";
 
+	if (plan->split) {
+		pam_syslog(login->pamh, LOG_WARNING,
+			   "opened session %s for %s: enforcer=%s scope=%u view=%u proc=%s; service unavailable (%s): fallback strict: own domain for %s, split from the user's other sessions",
+			   id, login->user, plan_enforcer_name(plan),
+			   plan->scope, plan->view, procs[plan->proc], why,
+			   login->user);
+		return;
+	}
 	if (plan->action == ACTION_STAY) {
 		pam_syslog(login->pamh, LOG_INFO,
 			   "opened session %s for %s: stays in the present one",
@@ -105,7 +115,7 @@ static void tell_opened(const struct login *login, const struct plan *plan)
 static int open_session(const struct login *login, const struct args *args)
 {
 	__cleanup(plan_release) struct plan plan = plan_none;
-	char why[WHY_MAX];
+	char why[WHY_MAX] = "";
 	int r;
 
 	r = bus_open_session(login, &plan, why);
@@ -133,12 +143,16 @@ static int open_session(const struct login *login, const struct args *args)
 	r = plan_carry_out(login, &plan);
 	if (r < 0) {
 		lifetime_drop(login->pamh);
+		if (plan.split)
+			pam_syslog(login->pamh, LOG_WARNING,
+				   "service unavailable (%s): fallback strict",
+				   why);
 		pam_syslog(login->pamh, LOG_ERR, "cannot confine %s by %s: %s",
 			   login->user, plan_enforcer_name(&plan),
 			   strerrordesc_np(-r));
 		return refuse(login, &plan);
 	}
-	tell_opened(login, &plan);
+	tell_opened(login, &plan, why);
 	return PAM_SUCCESS;
 }
 
