@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from yama_session._version import __version__
@@ -66,10 +65,10 @@ class Handler:
                 self._manager.close(args[0])
                 return Reply()
             case "ListSessions":
-                return Reply([[asdict(session) for session in shown(caller, self._manager)]])
+                return Reply([[vars(session) for session in shown(caller, self._manager)]])
             case "ListAllSessions":
                 await caller.require(actions.LIST_ALL)
-                return Reply([[asdict(session) for session in self._manager.sessions]])
+                return Reply([[vars(session) for session in self._manager.sessions]])
             case "Status":
                 return Reply([self._status(caller)])
             case "Reload":
@@ -129,7 +128,7 @@ class Handler:
                 self._subscribers.tell("PropertiesChanged", INTERFACE, changed, [])
 
     def _opened(self, session: Session) -> None:
-        self._tell_of(session, "SessionNew", session.id, asdict(session))
+        self._tell_of(session, "SessionNew", session.id, vars(session))
 
     def _ended(self, session: Session) -> None:
         self._tell_of(session, "SessionRemoved", session.id)

@@ -28,6 +28,8 @@ class Notifier:
 
     def __init__(self, address: str) -> None:
         self._address = "\0" + address[1:] if address.startswith("@") else address
+        # Never connected: the manager may make its end anew.
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
 
     def ready(self) -> None:
         """Say that requests are answered from now on."""
@@ -46,8 +48,7 @@ class Notifier:
             return
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
-                sock.sendmsg([text.encode()], rights, 0, self._address)
+            self._socket.sendmsg([text.encode()], rights, 0, self._address)
         except OSError as error:
             # Sessions outlive it: a restart finds them by their records.
             _log.warning("the manager did not take %r: %s", text.splitlines()[0], error)

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -113,7 +113,7 @@ class Records(Generic[_RecordT]):
         Raises:
             OSError: it cannot be written.
         """
-        write_atomically(self._file(record.id), json.dumps(asdict(record)) + "\n")
+        write_atomically(self._file(record.id), json.dumps(vars(record)) + "\n")
 
     def remove(self, record_id: str) -> None:
         """Remove a file; again is no error."""
