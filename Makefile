@@ -3,7 +3,7 @@
 # make test        everything: lint, unit, host, series-check, kernel, vm
 # make test-sessions  all guests with logins, the long ones too; tests/RESULTS.md
 # make test-kernels  all checks of every series, against stock, plain and debug
-# make bench       what the series costs, in instructions; bench/RESULTS.md
+# make bench       what series and sessions cost, in instructions; bench/*.md
 # make install     DESTDIR= PREFIX=/usr; what is in /etc already stays
 # make uninstall   switches off first
 # make clean       what was built in the checkout; the lab's cache stays

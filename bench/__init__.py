@@ -1,1 +1,1 @@
-"""What the kernel series costs, in instructions, compared with the stock kernel."""
+"""What the kernel series and a session cost, in instructions."""

@@ -2,24 +2,36 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kernel_lab import GuestOptions, run_guest
 from kernel_lab.command import say
 from kernel_lab.errors import Exit, LabError
+from kernel_lab.guest import Image
 from kernel_lab.source import fetch
 
 from bench.figures import Figure, Key, parse
 from bench.limits import Verdict, judge
-from bench.programs import compile_into
+from bench.programs import compile_into, login_programs_into
 from bench.report import page, sentence
-from bench.steps import GUESTS, Guest, script
+from bench.sessions import COUNTED, NOT_COUNTED, judge_sessions
+from bench.sessions import page as sessions_page
+from bench.steps import GUESTS, Guest, Step, script
 
-RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
+HERE = Path(__file__).resolve().parent
 BROKEN = 1
-TIMEOUT = 1800.0  # seconds a guest
+MEASURED = GuestOptions(
+    timeout=1800.0,
+    memory=3072,
+    cpus=1,
+    icount=True,
+    # Where the stack lies decides how many page tables a fork copies.
+    cmdline="norandmaps nokaslr",
+)
 
 EPILOG = f"""\
 Ends with
@@ -32,28 +44,51 @@ Ends with
 def main(arguments: Sequence[str]) -> int:
     """Measure, write the page, and return the exit status."""
     options = _parser().parse_args(arguments)
+    verdicts: list[Verdict] = []
     try:
-        stock, patched = measure(options.kernel)
-        verdicts = judge(stock, patched)
+        for subject in [options.only] if options.only else SUBJECTS:
+            text, judged = SUBJECTS[subject](options.kernel)
+            output = options.output / PAGES[subject]
+            output.write_text(text, encoding="utf-8")
+            print(f"bench: the figures are in {output}")
+            verdicts += judged
     except (LabError, ValueError, KeyError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return Exit.LAB
-    title = f"Linux {fetch(options.kernel).version}"
-    options.output.write_text(page(title, stock, patched, verdicts), encoding="utf-8")
-    print(f"bench: the figures are in {options.output}")
     return report_broken(verdicts)
+
+
+def _series(kernel: str) -> tuple[str, list[Verdict]]:
+    stock, patched = measure(kernel)
+    verdicts = judge(stock, patched)
+    return page(_title(kernel), stock, patched, verdicts), verdicts
+
+
+def _sessions(kernel: str) -> tuple[str, list[Verdict]]:
+    figures = measure_sessions(kernel)
+    verdicts = judge_sessions(figures)
+    return sessions_page(_title(kernel), figures, verdicts), verdicts
+
+
+def _title(kernel: str) -> str:
+    return f"Linux {fetch(kernel).version}"
+
+
+SUBJECTS = {"series": _series, "sessions": _sessions}
+PAGES = {"series": "RESULTS.md", "sessions": "SESSIONS.md"}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bench/run",
-        description="Count the instructions that the kernel series costs, and judge them.",
+        description="Count the instructions that series and sessions cost, and judge them.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--only", choices=PAGES, help="leave the other subject's page as it is")
     parser.add_argument("--kernel", default="6.12", help="default: %(default)s")
     parser.add_argument(
-        "--output", type=Path, default=RESULTS, metavar="FILE", help="default: bench/RESULTS.md"
+        "--output", type=Path, default=HERE, metavar="DIR", help="for the pages; default: bench"
     )
     return parser
 
@@ -67,30 +102,47 @@ def measure(kernel: str) -> tuple[dict[Key, Figure], dict[Key, Figure]]:
     """
     stock: dict[Key, Figure] = {}
     patched: dict[Key, Figure] = {}
-    with TemporaryDirectory(prefix="bench-") as scratch:
-        share = Path(scratch)
-        share.chmod(0o755)
-        compile_into(share)
+    with _share() as share:
         for guest in GUESTS:
             (stock if guest.stock else patched).update(_run(kernel, guest, share))
     return stock, patched
 
 
+def measure_sessions(kernel: str) -> dict[Key, Figure]:
+    """Return the figures of sessions on the kernel with the series.
+
+    Raises:
+        LabError: the guest did not end well.
+        ValueError: a program printed what is not expected.
+    """
+    with _share() as share:
+        login_programs_into(share)
+        say(f"measuring sessions on {kernel}")
+        counted = replace(MEASURED, share=share)
+        return {
+            **_figures(kernel, COUNTED, counted),
+            **_figures(kernel, NOT_COUNTED, replace(counted, icount=False)),
+        }
+
+
+@contextmanager
+def _share() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="bench-") as scratch:
+        share = Path(scratch)
+        share.chmod(0o755)
+        compile_into(share)
+        yield share
+
+
 def _run(kernel: str, guest: Guest, share: Path) -> dict[Key, Figure]:
-    options = GuestOptions(
-        image="stock" if guest.stock else "series",
-        root=guest.root,
-        plain=True,
-        share=share,
-        timeout=TIMEOUT,
-        memory=3072,
-        cpus=1,
-        icount=True,
-        # Where the stack lies decides how many page tables a fork copies.
-        cmdline="norandmaps nokaslr",
-    )
+    image: Image = "stock" if guest.stock else "series"
     say(f"measuring {'stock' if guest.stock else 'patched'} {kernel} ({guest.root})")
-    result = run_guest(kernel, ["sh", "-c", script(guest.steps)], options)
+    options = replace(MEASURED, image=image, root=guest.root, plain=True, share=share)
+    return _figures(kernel, guest.steps, options)
+
+
+def _figures(kernel: str, steps: Sequence[Step], options: GuestOptions) -> dict[Key, Figure]:
+    result = run_guest(kernel, ["sh", "-c", script(steps)], options)
     if not result.ok:
         raise LabError(result.explain())
     return parse(result.output)

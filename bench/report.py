@@ -42,7 +42,7 @@ def page(title: str, stock: Figures, patched: Figures, verdicts: Sequence[Verdic
         "All figures are numbers of instructions, user space's and the kernel's together,",
         "where nothing else is said: the median, and the spread between the quartiles.",
         "",
-        *_comparisons(verdicts),
+        *comparisons(verdicts, ("stock", "patched")),
         *_confined(stock, patched),
         *_ps(stock, patched),
         *_domains(patched),
@@ -72,8 +72,14 @@ def _row(verdict: Verdict) -> list[str]:
     ]
 
 
-def _comparisons(verdicts: Sequence[Verdict]) -> list[str]:
-    head = ("", "stock", "patched", "ratio", "at most", "limit", "spread")
+def comparisons(verdicts: Sequence[Verdict], sides: tuple[str, str]) -> list[str]:
+    """Return the lines of a table for each group of comparisons.
+
+    Args:
+        verdicts: the comparisons, grouped.
+        sides: what is compared with, and what is judged.
+    """
+    head = ("", *sides, "ratio", "at most", "limit", "spread")
     lines: list[str] = []
     for group, members in groupby(verdicts, lambda verdict: verdict.limit.group):
         lines += [f"## {group}", "", *table(head, map(_row, members))]

@@ -5,6 +5,9 @@ import pytest
 from bench.figures import Figure, Key, figure, parse
 from bench.limits import LIMITS, judge
 from bench.report import page
+from bench.sessions import COUNTED, HELD, NOT_COUNTED, judge_sessions
+from bench.sessions import LIMITS as SESSION_LIMITS
+from bench.sessions import page as sessions_page
 from bench.steps import GUESTS, Step, script
 
 pytestmark = pytest.mark.unit
@@ -77,11 +80,45 @@ def test_the_script_names_each_step_before_it_runs() -> None:
     assert lines[lines.index("echo '# a name'") + 2] == "calls"
 
 
-def test_the_page_has_a_row_for_each_limit() -> None:
-    class Everything(dict[Key, Figure]):
-        def __missing__(self, key: Key) -> Figure:
-            return Figure(1234.0, 0.001, 3)
+class Everything(dict[Key, Figure]):
+    def __missing__(self, key: Key) -> Figure:
+        return Figure(1234.0, 0.001, 3)
 
+
+HAD = {Key(f"held {n}", "sessions"): Figure(float(n), 0.0, 1) for n in HELD}
+
+
+def test_the_service_s_memory_has_a_limit_of_its_own() -> None:
+    figures = {**HAD, Key("held 1000", "resident"): Figure(64 * 1024 + 1.0, 0.0, 1)}
+    others = {
+        key: Figure(1.0, 0.0, 1) for limit in SESSION_LIMITS for key in (limit.stock, limit.patched)
+    }
+    with_all = judge_sessions({**others, **figures})
+    broken = [verdict.limit.title for verdict in with_all if verdict.ratio > 1]
+    assert broken == ["with 1,000 sessions"]
+
+
+def test_memory_of_fewer_sessions_is_not_judged() -> None:
+    keys = [key for limit in SESSION_LIMITS for key in (limit.stock, limit.patched)]
+    figures = {**HAD, **{key: Figure(1.0, 0.0, 1) for key in keys}}
+    figures[Key("held 1000", "sessions")] = Figure(991.0, 0.0, 1)
+    with pytest.raises(ValueError, match="991 sessions where 1000"):
+        judge_sessions(figures)
+
+
+def test_each_limit_of_a_session_is_measured_by_a_step() -> None:
+    names = {step.name for step in (*COUNTED, *NOT_COUNTED)} | {"goal"}
+    assert {key.step for limit in SESSION_LIMITS for key in (limit.stock, limit.patched)} <= names
+
+
+def test_the_page_of_sessions_has_a_row_for_each_limit() -> None:
+    keys = [key for limit in SESSION_LIMITS for key in (limit.stock, limit.patched)]
+    judged = judge_sessions({**HAD, **{key: Figure(1000.0, 0.0, 3) for key in keys}})
+    text = sessions_page("Linux 6.12", Everything(), judged)
+    assert text.count("| kept |") + text.count("| **broken** |") == len(SESSION_LIMITS)
+
+
+def test_the_page_has_a_row_for_each_limit() -> None:
     figures = Everything(flat(1000.0))
     text = page("Linux 6.12", figures, figures, judge(figures, figures))
     assert text.count("| kept |") == len(LIMITS)
