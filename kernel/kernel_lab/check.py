@@ -6,16 +6,21 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from kernel_lab import build, kconfig, numbers, places, results, series, variant, warnings
+from kernel_lab import (
+    build,
+    exceptions,
+    kconfig,
+    numbers,
+    places,
+    results,
+    series,
+    variant,
+    warnings,
+)
 from kernel_lab.cache import cache_root, digest, locked
 from kernel_lab.command import Progress, run, say
 from kernel_lab.errors import CommandFailed, LabError
-from kernel_lab.paths import KERNEL_DIR
 from kernel_lab.source import Source, fetch, pristine
-
-# One type of message, or one warning, a line; `#` starts the reason.
-STYLE_EXCEPTIONS = KERNEL_DIR / "checkpatch.exceptions"
-WARNING_EXCEPTIONS = KERNEL_DIR / "warnings.exceptions"
 
 
 def check(kernel: str, *, quick: bool = False) -> None:
@@ -71,7 +76,7 @@ def _applies_upstream(source: Source, patches: Sequence[Path]) -> str | None:
 
 
 def _style(source: Source, patches: Sequence[Path]) -> None:
-    ignored = exceptions(STYLE_EXCEPTIONS)
+    ignored = exceptions.read(exceptions.STYLE)
     argv = ["perl", str(source.tree / "scripts/checkpatch.pl"), "--no-tree", "--strict"]
     argv += ["--codespell", f"--codespellfile={_dictionary()}"]
     argv += ["--no-summary", "--terse", f"--root={source.tree}"]
@@ -83,12 +88,6 @@ def _style(source: Source, patches: Sequence[Path]) -> None:
         run([*argv, *map(str, patches)], cwd=cache_root())
     except CommandFailed as error:
         raise LabError(f"checkpatch objects:\n{error}") from error
-
-
-def exceptions(file: Path) -> list[str]:
-    """Return what a file lists, one a line, without the reasons."""
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return [words for line in lines if (words := line.partition("#")[0].strip())]
 
 
 def _dictionary() -> Path:
@@ -154,7 +153,7 @@ def _no_new_warnings(workshop: build.Workshop, patches: Sequence[Path]) -> None:
         known.write_text("\n".join(_warnings(workshop, names).elements()), encoding="utf-8")
     workshop.prepare(patches)
     new = _warnings(workshop, names) - Counter(known.read_text(encoding="utf-8").splitlines())
-    new -= Counter(exceptions(WARNING_EXCEPTIONS))
+    new -= Counter(exceptions.read(exceptions.WARNINGS))
     if new:
         raise LabError("new warnings in touched files:\n  " + "\n  ".join(sorted(new)))
     mark.touch()

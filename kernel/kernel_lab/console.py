@@ -19,7 +19,7 @@ _COMPLAINTS = re.compile(
     r"|unregister_netdevice: waiting"
     r"|Out of memory: Killed"
 )
-_RACE = re.compile(r"BUG: KCSAN: .*? in (\S+)(?: / (\S+))?")
+_RACE = re.compile(r"BUG: KCSAN: .*? in ((\S+)(?: / (\S+))?)")
 TAIL_LINES = 40
 
 
@@ -31,17 +31,21 @@ def complaint(console: str) -> str | None:
     return None
 
 
-def without_foreign_races(console: str, functions: Collection[str]) -> str:
+def without_foreign_races(
+    console: str, functions: Collection[str], known: Collection[str] = ()
+) -> str:
     """Return a console without the first lines of reports of other code's data races.
 
     Args:
         console: what the kernel printed.
         functions: names of the functions that are ours.
+        known: races in these that are not ours, each as "FUNCTION / FUNCTION".
     """
     kept = []
     for line in console.splitlines():
         race = _RACE.search(line)
-        if not race or any(name in functions for name in race.groups()):
+        ours = race and race[1] not in known and {race[2], race[3]} & set(functions)
+        if not race or ours:
             kept.append(line)
     return "\n".join(kept)
 

@@ -66,6 +66,9 @@ def test_only_our_own_data_races_are_complaints() -> None:
     kept = console.without_foreign_races(text, ours).splitlines()
     assert [line[:6] for line in kept] == ["[ 9.2]", "[ 9.3]"]
     assert console.complaint(console.without_foreign_races(text, set())) is None
+    known = ["commit_creds / yama_visible"]
+    kept = console.without_foreign_races(text, ours, known).splitlines()
+    assert [line[:6] for line in kept] == ["[ 9.2]"]
 
 
 def machine(**changes: object) -> Machine:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from kernel_lab import exceptions
 from kernel_lab.cache import cache_root, digest
-from kernel_lab.check import exceptions
 from kernel_lab.errors import LabError
 from kernel_lab.series import Tree, changed_functions, kernel_part, touched_files
 from kernel_lab.source import Source
@@ -155,4 +155,4 @@ def test_only_the_kernel_itself_is_held_to_no_new_warnings() -> None:
 
 def test_exceptions_are_lines_without_their_reason(tmp_path: Path) -> None:
     (tmp_path / "exceptions").write_text("# all of it\nENOSYS  # only asked for\n\na.c: new line\n")
-    assert exceptions(tmp_path / "exceptions") == ["ENOSYS", "a.c: new line"]
+    assert exceptions.read(tmp_path / "exceptions") == ["ENOSYS", "a.c: new line"]
