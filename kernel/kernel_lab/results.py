@@ -26,14 +26,15 @@ Written by `kernel/lab results` from what `kernel/lab check` and `kernel/lab tes
 have recorded; `make test-kernels` makes all of it anew.
 
 *check*: the series applies without fuzz, passes checkpatch with spelling, each
-patch builds, sparse, W=1 and kernel-doc have nothing new to say of the files it
-touches, and the whole builds without Yama, procfs, sysctl, user namespaces and
-the security framework. *upstream*: the series was applied to upstream's own
-source of that version too, where Debian's archive serves it. *own tests*: the
-series' selftests of `yama` and `proc`. *as stock*: the kernel's own selftests,
-built from the stock source and run on the stock and on the patched kernel, which
-must answer alike, test by test; where they differ both run the program again, up
-to three times in all. *debug* and *kcsan*: the own tests on kernels that look for
+patch builds, numbers.toml lists every place that takes or tells a number,
+sparse, W=1 and kernel-doc have nothing new to say of the files it touches, and
+the whole builds without Yama, procfs, sysctl, user namespaces and the security
+framework. *upstream*: the series was applied to upstream's own source of that
+version too, where Debian's archive serves it. *own tests*: the series' selftests
+of `yama` and `proc`. *as stock*: the kernel's own selftests, built from the
+stock source and run on the stock and on the patched kernel, which must answer
+alike, test by test; where they differ both run the program again, up to three
+times in all. *debug* and *kcsan*: the own tests on kernels that look for
 mistakes; no warning, no leak.
 
 LTP is not among them: Debian packages it in none of its suites.
