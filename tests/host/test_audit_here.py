@@ -195,4 +195,6 @@ def test_example_of_a_bus_policy_is_one_that_the_bus_takes(tmp_path: Path) -> No
     address = daemon.stdout.readline()
     daemon.kill()
     _, complaints = daemon.communicate()
-    assert (address.startswith("unix:path="), complaints) == (True, "")
+    # Not every machine lets it have as many descriptors as it would like.
+    mistakes = [line for line in complaints.splitlines() if "Failed to set fd limit" not in line]
+    assert (address.startswith("unix:path="), mistakes) == (True, [])
