@@ -1,6 +1,6 @@
 """What the series may cost."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bench.figures import Figures, Key
@@ -97,6 +97,20 @@ def judge(stock: Figures, patched: Figures) -> list[Verdict]:
     for limit in LIMITS:
         if limit.factor == CONFINED and limit.patched.what == "readdir":
             _same_processes(stock, patched, limit)
+    return verdicts(LIMITS, stock, patched)
+
+
+def verdicts(limits: Iterable[Limit], stock: Figures, patched: Figures) -> list[Verdict]:
+    """Compare the figures that limits name.
+
+    Args:
+        limits: what may cost how much.
+        stock: what sets each limit.
+        patched: what is held to it.
+
+    Raises:
+        KeyError: a figure is missing.
+    """
     return [
         Verdict(
             limit,
@@ -104,7 +118,7 @@ def judge(stock: Figures, patched: Figures) -> list[Verdict]:
             patched[limit.patched].median,
             max(stock[limit.stock].spread, patched[limit.patched].spread),
         )
-        for limit in LIMITS
+        for limit in limits
     ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from bench.figures import Figure, Figures, Key, figure
-from bench.limits import Limit, Verdict
+from bench.limits import Limit, Verdict, verdicts
 from bench.report import comparisons, count, table
 from bench.steps import Step
 
@@ -25,7 +25,7 @@ MODULES = {
 COUNTED = [
     Step("prepare", "prepare 0 >/dev/null; loginctl enable-linger alice; sleep 20"),
     Step("start", "starting"),
-    Step(MODULES["pam_unix"], "opening bench-unix alice"),
+    Step("opening unix", "opening bench-unix alice"),
     Step("opening yama_session", "opening bench-yama_session alice"),
     Step("opening namespace", "opening bench-namespace alice"),
     Step("opening systemd", "opening bench-systemd alice"),
@@ -89,24 +89,16 @@ def judge_sessions(figures: Figures) -> list[Verdict]:
         if had != n:
             raise ValueError(f"the service had {had:.0f} sessions where {n} were opened")
     known: dict[Key, Figure] = {**figures, _GOAL: figure([ROOM])}
-    return [
-        Verdict(
-            limit,
-            known[limit.stock].median,
-            known[limit.patched].median,
-            max(known[limit.stock].spread, known[limit.patched].spread),
-        )
-        for limit in LIMITS
-    ]
+    return verdicts(LIMITS, known, known)
 
 
-def page(title: str, figures: Figures, verdicts: Sequence[Verdict]) -> str:
+def page(title: str, figures: Figures, judged: Sequence[Verdict]) -> str:
     """Return the whole page.
 
     Args:
         title: which kernel this is.
         figures: those of the steps.
-        verdicts: the comparisons, grouped.
+        judged: the comparisons, grouped.
     """
     lines = [
         f"# What a session costs: {title}",
@@ -116,7 +108,7 @@ def page(title: str, figures: Figures, verdicts: Sequence[Verdict]) -> str:
         "process and of the kernel together, in one boot with systemd and one CPU: the",
         "median, and the spread between the quartiles.",
         "",
-        *comparisons(verdicts, ("limit is set by", "ours")),
+        *comparisons(judged, ("limit is set by", "ours")),
         *_modules(figures),
         *_service(figures),
         *_mounts(figures),
@@ -126,7 +118,7 @@ def page(title: str, figures: Figures, verdicts: Sequence[Verdict]) -> str:
 
 
 def _modules(figures: Figures) -> Iterator[str]:
-    base = figures[Key(MODULES["pam_unix"], "open")].median
+    base = figures[Key("opening unix", "open")].median
     yield from (
         "## A session by each module alone",
         "",
@@ -158,10 +150,7 @@ def _service(figures: Figures) -> Iterator[str]:
         f"Its resident memory while sessions of {USERS} users are open:",
         "",
     )
-    rows = []
-    for n in HELD:
-        resident = figures[Key(f"held {n}", "resident")].median
-        rows.append([f"{n:,}", f"{resident:,.0f}"])
+    rows = [[f"{n:,}", count(figures[Key(f"held {n}", "resident")].median)] for n in HELD]
     yield from table(("sessions", "KiB"), rows)
 
 
