@@ -139,7 +139,10 @@ def prepare(kernel: str, command: Sequence[str], options: GuestOptions, scratch:
     disk = initramfs = modules = None
     if options.image == "debian":
         if options.root == "busybox" or variant is not PLAIN:
-            raise LabError("Debian's own kernel is there as it is, and for a Debian root only")
+            raise LabError(
+                f"Debian's own kernel has no variant {variant.name} with a {options.root} root:"
+                " it is run as it is packaged, and with a Debian root"
+            )
         own = debian.packaged(kernel)
         image, modules, initramfs = own.image, own.modules, debian.initramfs(own)
     else:

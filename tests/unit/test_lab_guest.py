@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from kernel_lab import console
-from kernel_lab.errors import Exit
-from kernel_lab.guest import GuestResult
+from kernel_lab.errors import Exit, LabError
+from kernel_lab.guest import GuestOptions, GuestResult, prepare
 from kernel_lab.qemu import Machine
 
 HEALTHY = "[    0.000000] Linux version 6.12.117\n[    1.2] systemd[1]: Hostname set to <guest>.\n"
@@ -109,3 +109,16 @@ def test_instructions_are_counted_only_if_asked() -> None:
     argv = machine(icount=True, cpus=1).argv()
     assert argv[argv.index("-icount") + 1] == "shift=0,sleep=off"
     assert argv[argv.index("-accel") + 1] == "tcg,thread=single"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (GuestOptions(image="debian", variant="debug"), "no variant debug with a debian root"),
+        (GuestOptions(image="debian", root="busybox"), "no variant plain with a busybox root"),
+        (GuestOptions(variant="no-yama"), "cannot be booted"),
+    ],
+)
+def test_guest_that_cannot_be_is_refused(options: GuestOptions, said: str, tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=said):
+        prepare("6.12", ["true"], options, tmp_path)
