@@ -100,12 +100,17 @@ class Caller:
             raise AccessDenied(f"the caller {self.name} has gone")
 
 
-async def check_leader(caller: Caller, pidfd: int) -> int:
+def check_leader(caller: Caller, pidfd: int) -> int:
     """Make sure that the caller is root, and itself the process behind ``pidfd``.
 
-    The bus (dbus 1.14) knows only a bare pid. It is the leader's if the
-    leader has that pid now and the sender is still connected after that was
-    seen: then its process has not been replaced in between.
+    The bus (dbus 1.14) knows only a bare pid. When it told that, the sender
+    was connected, and the leader, whose descriptor had come with the message,
+    was there as well: it still is. Two processes with one pid at one time are
+    the same.
+
+    Args:
+        caller: what the bus said after ``pidfd`` had come.
+        pidfd: the leader.
 
     Returns:
         The leader's pid.
@@ -123,8 +128,6 @@ async def check_leader(caller: Caller, pidfd: int) -> int:
         same = leader.namespaces(pid) == leader.namespaces("self")
     except OSError as error:
         raise InvalidArgument(f"leader {pid} cannot be looked at: {error.strerror}") from None
-    if not await caller.line.connected():
-        raise AccessDenied(f"the caller {caller.name} has gone")
     if not leader.alive(pidfd):
         raise InvalidArgument(f"leader {pid} has exited")
     if not same:

@@ -158,7 +158,7 @@ class Handler:
                 raise InvalidArgument(f"{name} is longer than {_MAX_TEXT} characters")
         if flags:
             raise InvalidArgument(f"flags = {flags:#x}: none is defined, send 0")
-        pid = await check_leader(caller, pidfd.fileno())
+        pid = check_leader(caller, pidfd.fileno())
         login = Login(user, uid, (), service, tty, rhost, seat(pid, tty))
         return _reply_of(await self._manager.open(login, pid, pidfd))
 
