@@ -146,13 +146,12 @@ class Manager:
             pidfd = stored.pop(f"session-{session.id}", None) or leader.reopen(
                 session.pid, session.start
             )
-            lifetime = stored.pop(f"lifetime-{session.id}", None)
             if pidfd is None or not leader.alive(pidfd.fileno()):
                 self._forget(session.id)
-                for fd in filter(None, (pidfd, lifetime)):
-                    fd.close()
+                if pidfd is not None:
+                    pidfd.close()
                 continue
-            self._keep(session, pidfd, lifetime)
+            self._keep(session, pidfd, None)
         for name, fd in stored.items():
             uid = UserDomains.stored_uid(name)
             if uid is None:
@@ -191,8 +190,6 @@ class Manager:
 
     def _keep(self, session: Session, pidfd: OwnedFd, lifetime: OwnedFd | None) -> None:
         self._notifier.store(f"session-{session.id}", pidfd.fileno())
-        if lifetime is not None:
-            self._notifier.store(f"lifetime-{session.id}", lifetime.fileno())
         watch = Watch(
             pidfd,
             lifetime,
@@ -203,7 +200,6 @@ class Manager:
 
     def _look(self, session: Session) -> None:
         """See whether a login that let go of its lifetime descriptor ever took its domain."""
-        self._notifier.drop(f"lifetime-{session.id}")
         if session.domain and supported() and present.domain_id(session.pid) != session.domain:
             self._end(session.id, "its leader never took or has left the domain")
 
@@ -219,7 +215,6 @@ class Manager:
     def _forget(self, session_id: str) -> None:
         self._records.remove(session_id)
         self._notifier.drop(f"session-{session_id}")
-        self._notifier.drop(f"lifetime-{session_id}")
 
     def _idle(self) -> set[int]:
         """The uids whose domains no session uses."""

@@ -16,7 +16,7 @@ class Watch:
     Args:
         pidfd: the leader.
         lifetime: the service's end of the pair whose other end the login
-            holds; ``None`` after a restart that lost it.
+            holds; ``None`` after a restart, which loses it.
         exited: called once the leader has exited.
         look: called once when the other end has closed while the leader lives:
             that proves nothing, since a user's process may hold it.
