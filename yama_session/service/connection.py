@@ -1,10 +1,4 @@
-"""The service's connection to the system bus, and what it asks there.
-
-With ``bus`` and ``client`` the only place that knows dbus-next, which neither
-duplicates nor closes descriptors, and writes messages later. It also takes a
-full socket for a broken one if it has a second message to write, so it is given
-one at a time.
-"""
+"""The service's connection to the system bus, and what it asks there."""
 
 from __future__ import annotations
 
@@ -14,15 +8,13 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dbus_next.aio.message_bus import MessageBus
-from dbus_next.constants import BusType, MessageType, RequestNameReply
-from dbus_next.message import Message
-from dbus_next.signature import Variant
-
 from yama_session.errors import ServiceError
 from yama_session.native import OwnedFd
+from yama_session.service import wire
 from yama_session.service.caller import Authorization
 from yama_session.service.interface import BUS_NAME, INTERFACE, OBJECT_PATH, SIGNALS
+from yama_session.service.transport import Transport
+from yama_session.service.wire import Message, Variant
 
 DBUS = "org.freedesktop.DBus"
 _POLKIT = "org.freedesktop.PolicyKit1"
@@ -33,6 +25,10 @@ PERSON_LIMIT = 120.0
 
 # CheckAuthorizationFlags
 _ALLOW_USER_INTERACTION = 1
+
+# An answer to RequestName
+_PRIMARY_OWNER = 1
+_DO_NOT_QUEUE = 4
 
 
 class Connection:
@@ -45,8 +41,7 @@ class Connection:
 
     def __init__(self, on_call: Callable[[Message, list[OwnedFd]], None]) -> None:
         self._on_call = on_call
-        self._bus: MessageBus | None = None
-        self._writing = asyncio.Lock()
+        self._transport = Transport(self._on_message)
         self._asked: dict[int, asyncio.Future[Message]] = {}
         self._gone: dict[str, Callable[[], None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,21 +53,22 @@ class Connection:
             ServiceError: somebody has the name.
             OSError: there is no bus.
         """
-        self._bus = await MessageBus(bus_type=BusType.SYSTEM, negotiate_unix_fd=True).connect()
-        self._bus.add_message_handler(self._on_message)
-        if await self._bus.request_name(BUS_NAME) is not RequestNameReply.PRIMARY_OWNER:
+        await self._transport.connect()
+        await self._ask_bus("Hello")
+        if await self._ask_bus("RequestName", BUS_NAME, _DO_NOT_QUEUE) != _PRIMARY_OWNER:
             raise ServiceError(f"the name {BUS_NAME} is taken: is the service running already?")
 
     async def wait(self) -> None:
         """Return when the connection is lost."""
-        bus: Any = self._bus  # the method has no types
-        await bus.wait_for_disconnect()
+        await self._transport.wait()
 
     async def send(self, message: Message) -> None:
-        """Write a message."""
-        assert self._bus is not None
-        async with self._writing:
-            await self._bus.send(message)
+        """Write a message.
+
+        Raises:
+            OSError: the connection is lost.
+        """
+        await self._transport.send(message)
 
     async def signal(self, name: str, signal: str, args: Sequence[object]) -> None:
         """Tell one connection something.
@@ -84,7 +80,7 @@ class Connection:
         """
         own = SIGNALS.get(signal)
         message = Message(
-            message_type=MessageType.SIGNAL,
+            wire.SIGNAL,
             destination=name,
             path=OBJECT_PATH,
             interface=INTERFACE if own else f"{DBUS}.Properties",
@@ -97,7 +93,8 @@ class Connection:
     async def credentials(self, name: str) -> dict[str, Any] | None:
         """Return what the bus knows of a connection, ``None`` if it has gone."""
         answer = await self._ask_bus("GetConnectionCredentials", name)
-        return None if answer is None else {key: value.value for key, value in answer.items()}
+        facts: dict[str, Any] | None = answer
+        return facts
 
     async def connected(self, name: str) -> bool:
         """Tell whether a connection is still there."""
@@ -150,31 +147,28 @@ class Connection:
         except TimeoutError:
             await self.send(_polkit_call("CancelCheckAuthorization", "s", [cancellation]))
             return Authorization(False, False, f"polkit did not answer within {limit:g} s")
-        if answer.message_type is not MessageType.METHOD_RETURN:
+        if answer.kind != wire.RETURN:
             return Authorization(False, False, f"polkit cannot be asked: {answer.error_name}")
-        granted, challenge, told = answer.body[0]
+        ((granted, challenge, told),) = answer.read()
         reason = "the dialog was dismissed" if "polkit.dismissed" in told else "not authorized"
         return Authorization(granted, challenge, reason)
 
-    def _on_message(self, message: Message) -> bool:
-        fds = [OwnedFd(fd) for fd in message.unix_fds]
-        if message.message_type is MessageType.METHOD_CALL:
+    def _on_message(self, message: Message, fds: list[OwnedFd]) -> None:
+        if message.kind == wire.CALL:
             self._on_call(message, fds)
-            return True
+            return
         for fd in fds:
             fd.close()
-        if message.message_type is MessageType.SIGNAL:
+        if message.kind == wire.SIGNAL:
             # Anybody may send a signal of this name; only the bus has that of the sender.
             if (message.sender, message.member) == (DBUS, "NameOwnerChanged"):
-                name, _, owner = message.body
+                name, _, owner = message.read()
                 if not owner:
                     self._vanished(name)
-            return False
+            return
         asked = self._asked.pop(message.reply_serial, None)
-        if asked is None or asked.done():
-            return False
-        asked.set_result(message)
-        return True
+        if asked is not None and not asked.done():
+            asked.set_result(message)
 
     def _vanished(self, name: str) -> None:
         gone = self._gone.get(name)
@@ -182,25 +176,25 @@ class Connection:
             gone()
             self.soon(self.unwatch(name))
 
-    async def _ask_bus(self, member: str, text: str) -> Any:
+    async def _ask_bus(self, member: str, *args: str | int) -> Any:
         """Ask the bus itself; ``None`` for an error."""
         answer = await self._ask(
             Message(
+                wire.CALL,
                 destination=DBUS,
                 path="/org/freedesktop/DBus",
                 interface=DBUS,
                 member=member,
-                signature="s",
-                body=[text],
+                signature="".join("s" if isinstance(arg, str) else "u" for arg in args),
+                body=args,
             )
         )
-        if answer.message_type is not MessageType.METHOD_RETURN:
+        if answer.kind != wire.RETURN:
             return None
-        return answer.body[0] if answer.body else True
+        return answer.read()[0] if answer.signature else True
 
     async def _ask(self, question: Message, limit: float | None = None) -> Message:
-        assert self._bus is not None
-        question.serial = self._bus.next_serial()
+        question.serial = self._transport.next_serial()
         reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._asked[question.serial] = reply
         try:
@@ -285,6 +279,7 @@ def _match(name: str) -> str:
 
 def _polkit_call(member: str, signature: str, body: list[object]) -> Message:
     return Message(
+        wire.CALL,
         destination=_POLKIT,
         path="/org/freedesktop/PolicyKit1/Authority",
         interface=f"{_POLKIT}.Authority",
