@@ -7,8 +7,10 @@ Source: ``Documentation/userspace-api/yama.rst`` of the kernel series;
 from __future__ import annotations
 
 import errno
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from yama_session.levels import Scope, View
 from yama_session.native import OwnedFd, checked, ffi, lib
@@ -27,6 +29,8 @@ __all__ = [
     "parse_fdinfo",
     "supported",
 ]
+
+_ResultT = TypeVar("_ResultT")
 
 
 @dataclass(frozen=True)
@@ -205,6 +209,30 @@ class Domain(OwnedFd):
                 ``CAP_SYS_PTRACE`` over every domain left.
         """
         checked("ys_join", lib.ys_join(self.fileno(), _flags(thread=thread)))
+
+    def inside(self, do: Callable[[], _ResultT]) -> _ResultT:
+        """Do something in this domain: by a thread that goes into it, and ends there.
+
+        Raises:
+            DomainError: as for :meth:`join`.
+            Exception: what ``do`` raises.
+        """
+        made: list[_ResultT] = []
+        failed: list[Exception] = []
+
+        def run() -> None:
+            try:
+                self.join(thread=True)
+                made.append(do())
+            except Exception as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=run, name="in-a-domain")
+        thread.start()
+        thread.join()
+        if failed:
+            raise failed[0]
+        return made[0]
 
     def info(self) -> DomainInfo:
         """Return what this domain is.

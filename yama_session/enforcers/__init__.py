@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from yama_session.enforcers._base import Availability, Enforcer, State
+from yama_session.enforcers._base import Availability, DomainEnforcer, Enforcer, State
 from yama_session.enforcers._honours import (
     HONOURS,
     Cell,
@@ -22,6 +22,7 @@ __all__ = [
     "HONOURS",
     "Availability",
     "Cell",
+    "DomainEnforcer",
     "Enforcer",
     "Honour",
     "LandlockEnforcer",
@@ -32,6 +33,7 @@ __all__ = [
     "YamaEnforcer",
     "best",
     "by_name",
+    "domains",
     "honours_markdown",
     "shortfalls",
 ]
@@ -51,6 +53,12 @@ def by_name(name: str) -> Enforcer:
             return enforcer
     known = ", ".join(enforcer.name for enforcer in ENFORCERS)
     raise EnforcerError(f"there is no enforcer {name!r}: choose from {known}")
+
+
+def domains() -> DomainEnforcer | None:
+    """Return the enforcer whose domains the running kernel has, ``None`` if it has none."""
+    found = (enforcer for enforcer in ENFORCERS if isinstance(enforcer, DomainEnforcer))
+    return next((enforcer for enforcer in found if enforcer.available()), None)
 
 
 def best() -> Enforcer:

@@ -10,9 +10,10 @@ from enum import Enum
 
 from yama_session.enforcers._honours import Honour, Request, Shortfall, shortfalls
 from yama_session.errors import EnforcerError, KernelUnsupported
-from yama_session.levels import Proc, View
+from yama_session.levels import Proc, Scope, View
 from yama_session.native import OwnedFd, checked, lib
 from yama_session.procfs import HidePid, Procfs
+from yama_session.scope import DomainInfo, enter
 
 
 class State(Enum):
@@ -144,3 +145,72 @@ class Enforcer(ABC):
         view = View.ALL if names_visible else request.view
         ret = lib.ys_verify(self.number, request.scope, view, outside, uid, gid)
         checked("ys_verify", ret, f"enforcer {self.name}, outside pid {outside}")
+
+
+class DomainEnforcer(Enforcer):
+    """An enforcer whose tokens are domains: they can be joined, so that sessions share one."""
+
+    @abstractmethod
+    def create(
+        self,
+        scope: Scope,
+        view: View,
+        *,
+        override: bool = False,
+        around: OwnedFd | None = None,
+    ) -> OwnedFd:
+        """Make a domain and return its token.
+
+        Args:
+            scope: the level; a weaker one than around it loosens nothing.
+            view: the view, likewise.
+            override: let the scope stand in place of the sysctl.
+            around: the token of the domain that it is nested in; without one
+                it is at the top.
+
+        Raises:
+            YamaSessionError: it cannot be made.
+        """
+
+    @abstractmethod
+    def info(self, token: OwnedFd) -> DomainInfo:
+        """Return what the domain of a token is.
+
+        Raises:
+            YamaSessionError: it is none, or none any more.
+        """
+
+    @abstractmethod
+    def open(self, pidfd: OwnedFd) -> OwnedFd:
+        """Return a token of the domain that a process is in.
+
+        Raises:
+            YamaSessionError: the process has exited or is in none.
+        """
+
+    @abstractmethod
+    def domain_of(self, pid: int) -> DomainInfo | None:
+        """Return the domain of a process, ``None`` if it is in none.
+
+        Raises:
+            YamaSessionError: there is no such process.
+        """
+
+    @abstractmethod
+    def populated(self) -> set[int]:
+        """Return the ids of all domains that a process is in: not for a login's way."""
+
+    def retain(self, ids: Collection[int]) -> None:
+        """Let go of every domain but these; the processes in one stay in it.
+
+        Args:
+            ids: the domains whose tokens are still to be applied.
+        """
+
+    def token(self, request: Request) -> OwnedFd:
+        """See :meth:`Enforcer.token`: a domain at the top."""
+        return self.create(request.scope, request.view, override=request.override)
+
+    def confine(self, request: Request) -> None:
+        """See :meth:`Enforcer.confine`: a domain nested in the caller's."""
+        enter(request.scope, request.view, override=request.override)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
-from yama_session.enforcers._base import Availability, Enforcer, State
+from yama_session.enforcers._base import Availability, DomainEnforcer, State
 from yama_session.enforcers._honours import Request
-from yama_session.levels import Proc
+from yama_session.errors import YamaSessionError
+from yama_session.levels import Proc, Scope, View
 from yama_session.native import OwnedFd, lib
 from yama_session.procfs import HidePid
-from yama_session.scope import Domain, abi, enter
+from yama_session.scope import Domain, DomainInfo, abi, describe
 
 _SYSCTL = Path("/proc/sys/kernel/yama/ptrace_scope")
 
 
-class YamaEnforcer(Enforcer):
+class YamaEnforcer(DomainEnforcer):
     """Scope domains: everything that the design has words for."""
 
     name = "yama"
@@ -32,10 +35,6 @@ class YamaEnforcer(Enforcer):
             "scope domains",
         )
 
-    def token(self, request: Request) -> OwnedFd:
-        """See :meth:`Enforcer.token`: a top-level domain."""
-        return Domain.create(request.scope, request.view, toplevel=True, override=request.override)
-
     def hidepid(self, request: Request) -> HidePid:
         """See :meth:`Enforcer.hidepid`: off, since the domain's view alone decides.
 
@@ -44,6 +43,44 @@ class YamaEnforcer(Enforcer):
         """
         return HidePid.PTRACEABLE if request.proc is Proc.PTRACEABLE else HidePid.OFF
 
-    def confine(self, request: Request) -> None:
-        """See :meth:`Enforcer.confine`: a domain nested in the caller's."""
-        enter(request.scope, request.view, override=request.override)
+    def create(
+        self,
+        scope: Scope,
+        view: View,
+        *,
+        override: bool = False,
+        around: OwnedFd | None = None,
+    ) -> OwnedFd:
+        """See :meth:`DomainEnforcer.create`."""
+        if around is None:
+            return Domain.create(scope, view, toplevel=True, override=override)
+        with _domain(around) as outer:
+            return outer.inside(lambda: Domain.create(scope, view, override=override))
+
+    def info(self, token: OwnedFd) -> DomainInfo:
+        """See :meth:`DomainEnforcer.info`."""
+        with _domain(token) as domain:
+            return domain.info()
+
+    def open(self, pidfd: OwnedFd) -> OwnedFd:
+        """See :meth:`DomainEnforcer.open`."""
+        return Domain.open(pidfd.fileno())
+
+    def domain_of(self, pid: int) -> DomainInfo | None:
+        """See :meth:`DomainEnforcer.domain_of`."""
+        return describe(pid)
+
+    def populated(self) -> set[int]:
+        """See :meth:`DomainEnforcer.populated`: walks over all of ``/proc``."""
+        found = set()
+        for entry in os.scandir("/proc"):
+            if entry.name.isdigit():
+                with suppress(YamaSessionError):  # it has exited
+                    info = describe(int(entry.name))
+                    found |= {info.id} if info else set()
+        return found
+
+
+def _domain(token: OwnedFd) -> Domain:
+    """Return the domain of a token, which a manager may have kept, with a descriptor of its own."""
+    return Domain(os.dup(token.fileno()))

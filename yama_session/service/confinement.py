@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from yama_session.enforcers import Enforcer, best, by_name
-from yama_session.errors import EnforcerError, SystemCallError
+from yama_session.enforcers import DomainEnforcer, Enforcer, best, by_name
+from yama_session.errors import EnforcerError, SystemCallError, YamaSessionError
 from yama_session.levels import Group
 from yama_session.native import OwnedFd
 from yama_session.policy import Settings
-from yama_session.scope import Domain
 from yama_session.service.domains import UserDomains
 from yama_session.service.refusal import EnforcerUnavailable
 
@@ -67,22 +66,24 @@ def confine(settings: Settings, uid: int, users: UserDomains) -> Confinement:
     """
     enforcer = choose(settings)
     if enforcer is None:
-        if settings.group is not Group.USER or users.get(uid) is None:
+        living = users.get(uid)
+        if settings.group is not Group.USER or living is None:
             return Confinement("", 0, 0)
         # The policy has just exempted a user whose domain lives: that waits.
-        enforcer = by_name("yama")
+        enforcer = living.enforcer
     made = Confinement(enforcer.name, settings.scope, settings.view)
     try:
         if settings.group is Group.USER:
-            user = users.join(uid, settings)
+            assert isinstance(enforcer, DomainEnforcer)  # no other one honours it
+            user = users.join(uid, settings, enforcer)
             made.scope, made.view, made.domain = user.info.scope, user.info.view, user.info.id
-            made.token = OwnedFd(os.dup(user.domain.fileno()))
+            made.token = OwnedFd(os.dup(user.token.fileno()))
         else:
             made.token = enforcer.token(settings)
-            if isinstance(made.token, Domain):
-                made.domain = made.token.info().id
+            if isinstance(enforcer, DomainEnforcer):
+                made.domain = enforcer.info(made.token).id
         made.mount = enforcer.procfs(settings)
-    except SystemCallError as error:
+    except YamaSessionError as error:
         made.close()
         raise EnforcerUnavailable(f"{enforcer.name}: {error}") from None
     return made

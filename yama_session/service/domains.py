@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import prctl
 
-from yama_session.errors import YamaSessionError
+from yama_session.enforcers import DomainEnforcer
 from yama_session.levels import Scope, View
+from yama_session.native import OwnedFd
 from yama_session.policy import Settings
-from yama_session.scope import Domain, DomainInfo, describe
+from yama_session.scope import Domain, DomainInfo
 from yama_session.service.notify import Notifier
 
 _SYSCTL = Path("/proc/sys/kernel/yama/ptrace_scope")
 _STORED = "domain-"
-
-_ResultT = TypeVar("_ResultT")
 
 
 @dataclass
@@ -29,13 +26,15 @@ class UserDomain:
     """The domain that the next session of a user joins.
 
     Args:
-        domain: its descriptor.
-        info: what the kernel says about it.
+        enforcer: whose it is.
+        token: what a login applies.
+        info: what the enforcer says about it.
         ids: its id and those of the domains round it that are the user's too.
         pending: a looser policy waits until the user has logged out.
     """
 
-    domain: Domain
+    enforcer: DomainEnforcer
+    token: OwnedFd
     info: DomainInfo
     ids: set[int]
     pending: bool = False
@@ -81,32 +80,36 @@ class UserDomains:
             settings.override,
         )
 
-    def join(self, uid: int, settings: Settings) -> UserDomain:
+    def join(self, uid: int, settings: Settings, enforcer: DomainEnforcer) -> UserDomain:
         """Return the domain that a new session of a user with these settings joins.
 
         A living domain is joined even if the policy has changed: where the
         new settings are stricter a domain is nested in it, where they are
         looser, or take an override back, they wait.
 
+        Args:
+            uid: the user.
+            settings: of the session.
+            enforcer: makes a domain where there is none.
+
         Raises:
-            DomainError: the kernel refused to make it.
+            YamaSessionError: it cannot be made.
         """
         self._joins[uid] += 1
         user = self._by_uid.get(uid)
         if user is None:
-            domain = Domain.create(
-                settings.scope, settings.view, toplevel=True, override=settings.override
-            )
-            return self.add(uid, domain, ())
+            return self.add(uid, enforcer.token(settings), (), enforcer)
         scope = settings.scope
         if user.info.override and not settings.override:
             # A nested domain inherits the override: count the sysctl in by hand.
             scope = max(scope, _sysctl())
         if scope > user.info.scope or settings.view > user.info.view:
-            nested = _nested(
-                user.domain, max(scope, user.info.scope), max(settings.view, user.info.view)
+            nested = user.enforcer.create(
+                Scope(max(scope, user.info.scope)),
+                View(max(settings.view, user.info.view)),
+                around=user.token,
             )
-            user = self.add(uid, nested, user.ids)
+            user = self.add(uid, nested, user.ids, user.enforcer)
         # An override that is withdrawn stays: a sysctl that rises will not be followed.
         user.pending = (
             scope < user.info.scope
@@ -115,20 +118,26 @@ class UserDomains:
         )
         return user
 
-    def add(self, uid: int, domain: Domain, around: Iterable[int]) -> UserDomain:
-        """Make ``domain`` the one that sessions of ``uid`` join, in place of any other."""
-        info = domain.info()
-        user = UserDomain(domain, info, {info.id, *around})
+    def add(
+        self, uid: int, token: OwnedFd, around: Iterable[int], enforcer: DomainEnforcer
+    ) -> UserDomain:
+        """Let the sessions of ``uid`` join the domain of ``token``, in place of any other.
+
+        Raises:
+            YamaSessionError: it is no domain of the enforcer's; the token stays the caller's.
+        """
+        info = enforcer.info(token)
+        user = UserDomain(enforcer, token, info, {info.id, *around})
         self.remove(uid)
         self._by_uid[uid] = user
-        self._notifier.store(f"{_STORED}{uid}", domain.fileno())
+        self._notifier.store(f"{_STORED}{uid}", token.fileno())
         return user
 
     def remove(self, uid: int) -> None:
         """Let go of a user's domain: it lives on in the processes that are in it."""
         user = self._by_uid.pop(uid, None)
         if user is not None:
-            user.domain.close()
+            user.token.close()
             self._notifier.drop(f"{_STORED}{uid}")
 
     @staticmethod
@@ -163,50 +172,8 @@ def sees(domain: Domain, pid: int) -> bool:
             return False
         return True
 
-    return _inside(domain, look)
+    return domain.inside(look)
 
 
 def _sysctl() -> Scope:
     return Scope(int(_SYSCTL.read_text()))
-
-
-def _nested(outer: Domain, scope: int, view: int) -> Domain:
-    """Make a domain inside another."""
-    return _inside(outer, lambda: Domain.create(Scope(scope), View(view)))
-
-
-def _inside(domain: Domain, do: Callable[[], _ResultT]) -> _ResultT:
-    """Do something in a domain: by a thread that goes into it, and ends there."""
-    made: list[_ResultT] = []
-    failed: list[Exception] = []
-
-    def run() -> None:
-        try:
-            domain.join(thread=True)
-            made.append(do())
-        except Exception as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=run, name="in-a-domain")
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
-    return made[0]
-
-
-def populated() -> set[int]:
-    """Return the ids of all domains that a process is in.
-
-    Walks over all of ``/proc``: not for a login's way.
-    """
-    found = set()
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            try:
-                info = describe(int(entry.name))
-            except YamaSessionError:  # it has exited
-                continue
-            if info is not None:
-                found.add(info.id)
-    return found

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from yama_session.enforcers import domains
 from yama_session.errors import YamaSessionError
 from yama_session.native import OwnedFd
 from yama_session.policy import Login
-from yama_session.scope import Domain, supported
 from yama_session.service import leader, limits, present
 from yama_session.service.confinement import Confinement, confine
-from yama_session.service.domains import UserDomains, populated
+from yama_session.service.domains import UserDomains
 from yama_session.service.notify import Notifier
 from yama_session.service.records import Records, Session
 from yama_session.service.refusal import NoSuchSession
@@ -159,27 +159,32 @@ class Manager:
                 fd.close()
                 self._notifier.drop(name)
             else:
-                self._adopt(uid, Domain(fd.detach()))
+                self._adopt(uid, fd)
         for session, watch in list(self._sessions.values()):
             if session.group == "user" and session.domain and not self.users.get(session.uid):
                 self._reopen_domain(session, watch)
         self._look_at_idle_domains()
 
-    def _adopt(self, uid: int, domain: Domain) -> None:
+    def _adopt(self, uid: int, token: OwnedFd) -> None:
         ids = {s.domain for s in self.sessions if s.uid == uid and s.group == "user" and s.domain}
+        enforcer = domains()
         try:
-            self.users.add(uid, domain, ids)
+            if enforcer is not None:
+                self.users.add(uid, token, ids, enforcer)
         except YamaSessionError as error:
             _log.warning("the kept domain of uid %d is none: %s", uid, error)
-            domain.close()
+            token.close()
 
     def _reopen_domain(self, session: Session, watch: Watch) -> None:
+        enforcer = domains()
+        if enforcer is None:
+            return
         try:
-            domain = Domain.open(watch.pidfd.fileno())
-            if domain.info().id == session.domain:
-                self._adopt(session.uid, domain)
+            token = enforcer.open(watch.pidfd)
+            if enforcer.info(token).id == session.domain:
+                self._adopt(session.uid, token)
             else:
-                domain.close()
+                token.close()
         except YamaSessionError as error:
             _log.warning("no domain found again by session %s: %s", session.id, error)
 
@@ -200,7 +205,7 @@ class Manager:
 
     def _look(self, session: Session) -> None:
         """See whether a login that let go of its lifetime descriptor ever took its domain."""
-        if session.domain and supported() and present.domain_id(session.pid) != session.domain:
+        if session.domain and domains() and present.domain_id(session.pid) != session.domain:
             self._end(session.id, "its leader never took or has left the domain")
 
     def _end(self, session_id: str, why: str) -> None:
@@ -239,8 +244,11 @@ class Manager:
                 self._idle_look = loop.call_later(IDLE_LOOK, self._look_at_idle_domains)
 
     async def _drop_unpopulated(self, uids: set[int]) -> None:
+        enforcer = domains()
+        if enforcer is None:
+            return
         joins = {uid: self.users.joins(uid) for uid in uids}
-        in_use = await asyncio.get_running_loop().run_in_executor(None, populated)
+        in_use = await asyncio.get_running_loop().run_in_executor(None, enforcer.populated)
         for uid in uids & self._idle():
             user = self.users.get(uid)
             # One that a session got meanwhile may have been joined behind the walk.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from yama_session.enforcers import domains
 from yama_session.errors import YamaSessionError
-from yama_session.scope import describe, supported
 from yama_session.service import leader
 from yama_session.service.records import Session
 
@@ -26,8 +26,11 @@ class Present:
 
 def domain_id(pid: int) -> int:
     """Return the id of a process's domain, 0 if it is in none."""
+    enforcer = domains()
+    if enforcer is None:
+        return 0
     try:
-        info = describe(pid)
+        info = enforcer.domain_of(pid)
     except YamaSessionError:
         return 0
     return info.id if info else 0
@@ -42,17 +45,19 @@ def find(pid: int, sessions: Iterable[Session], owners: Mapping[int, int]) -> Pr
         owners: whose domain each domain id is, of the domains per user.
     """
     confined = {session.pid: session for session in sessions if session.enforcer}
-    if supported():
-        present = domain_id(pid)
-        if not present:
-            return None
+    present = domain_id(pid)
+    if present:
         for session in confined.values():
             if session.domain == present:
                 return Present(session.uid, session.id)
         if present in owners:
             return Present(owners[present], "")
+    else:
+        confined = {number: found for number, found in confined.items() if not found.domain}
+        if not confined:
+            return None
     # No domain tells (Landlock), or a nested one whose id nobody knows.
     for ancestor in leader.lineage(pid):
         if ancestor in confined:
             return Present(confined[ancestor].uid, confined[ancestor].id)
-    return Present(leader.real_uid(pid), "") if supported() else None
+    return Present(leader.real_uid(pid), "") if present else None

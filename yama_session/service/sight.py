@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from yama_session.scope import supported
 from yama_session.service import leader, present
 from yama_session.service.caller import Caller
 from yama_session.service.manager import Manager
@@ -52,7 +51,7 @@ def sight(caller: Caller, manager: Manager) -> Sight | None:
         return Sight(0)
     try:
         here = present.find(caller.pid, manager.sessions, manager.users.owners())
-        domain = present.domain_id(caller.pid) if supported() else 0
+        domain = present.domain_id(caller.pid)
         # A connection outlives the process that made it: all this was the
         # caller's only if that is still there, and in no domain only then.
         if leader.real_uid(caller.pid) != caller.uid:
