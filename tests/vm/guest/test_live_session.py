@@ -688,3 +688,17 @@ def test_stricter_view_is_nested_and_root_s_look_is_whole() -> None:
         with Login("alice") as third:
             assert third.domain().startswith("scope=1 view=domain depth=2")
             assert pending()
+
+
+def test_off_withdraws_what_was_granted() -> None:
+    with policy(DESKTOP), rules(OWN), Login("alice") as alice:
+        tracee, tracer = orphan(alice, "sleep 600"), Tracer(alice)
+        allowed(alice, tracee, tracer.pid)
+        assert tracer.attaches(tracee)
+        try:
+            off = sh("yama-session off")
+            assert off.status == 0, off.out
+            assert not tracer.attaches(tracee)
+        finally:
+            on = sh("pam-auth-update --enable yama-session; systemctl enable --now yama-session")
+            assert on.status == 0, on.out
