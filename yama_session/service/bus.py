@@ -1,7 +1,9 @@
 """The calls on the system bus: which may be made when, and how their answers are sent.
 
-Descriptors that came with a message are closed when it has been answered, those
-of a reply when it has been written.
+dbus-next's high-level service classes hide the sender and send tracebacks to
+the caller, so the messages are handled here. Descriptors that came with a
+message are closed when it has been answered, those of a reply when it has been
+written.
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+from dbus_next.constants import MessageFlag
+from dbus_next.message import Message
 
 from yama_session.native import OwnedFd
 from yama_session.service.caller import Caller
@@ -27,11 +32,6 @@ from yama_session.service.interface import (
 )
 from yama_session.service.limits import Slots
 from yama_session.service.refusal import AccessDenied, InvalidArgument, Refusal
-from yama_session.service.wire import (
-    ALLOW_INTERACTIVE_AUTHORIZATION,
-    NO_REPLY_EXPECTED,
-    Message,
-)
 
 _log = logging.getLogger(__name__)
 
@@ -169,8 +169,8 @@ class Service:
             answer = _refused(message, error)
         except Exception:
             _log.exception("%s failed", what)
-            answer = message.error(
-                f"{DBUS}.Error.Failed", "internal error: see the journal of the service"
+            answer = Message.new_error(
+                message, f"{DBUS}.Error.Failed", "internal error: see the journal of the service"
             )
         if caller is None and loop.time() - start > _SLOW:
             _log.warning("%s took %.0f ms", what, 1000 * (loop.time() - start))
@@ -181,7 +181,7 @@ class Service:
                 fd.close()
 
     async def _send(self, message: Message, answer: Message) -> None:
-        if not message.flags & NO_REPLY_EXPECTED:
+        if not message.flags & MessageFlag.NO_REPLY_EXPECTED:
             await self._connection.send(answer)
 
     async def _answer(
@@ -199,8 +199,9 @@ class Service:
         if method is None:
             raise Unknown("UnknownMethod", f"there is no {interface}.{message.member}")
         _check_signature(message, method.signature)
-        reply = await self._handler.call(method.name, caller, message.read(), fds)
-        answer = message.result(
+        reply = await self._handler.call(method.name, caller, message.body, fds)
+        answer = Message.new_method_return(
+            message,
             method.result_signature,
             [variants(result) for result in reply.results],
             [fd.fileno() for fd in reply.fds],
@@ -212,27 +213,27 @@ class Service:
         if takes is None:
             raise Unknown("UnknownMethod", f"there is no {message.interface}.{message.member}")
         _check_signature(message, takes)
-        interface, *args = message.read()
+        interface = message.body[0]
         if interface not in (INTERFACE, ""):
             raise Unknown("UnknownInterface", f"no interface {interface!r} has properties here")
         if message.member == "GetAll":
             values = self._handler.properties(caller)
             found = {name: variant(values[name], item.kind) for name, item in PROPERTIES.items()}
-            return message.result("a{sv}", [found])
-        item = PROPERTIES.get(args[0])
+            return Message.new_method_return(message, "a{sv}", [found])
+        item = PROPERTIES.get(message.body[1])
         if item is None:
-            raise Unknown("UnknownProperty", f"there is no property {args[0]!r}")
+            raise Unknown("UnknownProperty", f"there is no property {message.body[1]!r}")
         if message.member == "Set":
             raise Unknown("PropertyReadOnly", f"{item.name} cannot be set")
         value = variant(self._handler.properties(caller)[item.name], item.kind)
-        return message.result("v", [value])
+        return Message.new_method_return(message, "v", [value])
 
     async def _caller(self, message: Message) -> Caller:
         name = message.sender
         facts = await self._connection.credentials(name)
         if facts is None:
             raise AccessDenied(f"the caller {name} has gone")
-        interactive = bool(message.flags & ALLOW_INTERACTIVE_AUTHORIZATION)
+        interactive = bool(message.flags & MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION)
         line = BusLine(self._connection, name, interactive)
         try:
             return Caller(name, int(facts["UnixUserID"]), int(facts["ProcessID"]), line)
@@ -242,7 +243,7 @@ class Service:
 
 def _access(message: Message) -> Access:
     method = METHODS.get(message.member)
-    own = message.interface in (INTERFACE, "")
+    own = message.interface in (INTERFACE, None)
     return method.access if own and method is not None else Access.ANYONE
 
 
@@ -251,11 +252,11 @@ def _anywhere(message: Message) -> Message:
     match message.member:
         case "Introspect":
             _check_signature(message, "")
-            return message.result("s", [introspection(message.path)])
+            return Message.new_method_return(message, "s", [introspection(message.path)])
         case "Ping":
-            return message.result()
+            return Message.new_method_return(message)
         case "GetMachineId":
-            return message.result("s", [_MACHINE_ID.read_text().strip()])
+            return Message.new_method_return(message, "s", [_MACHINE_ID.read_text().strip()])
         case _:
             raise Unknown("UnknownMethod", f"there is no {message.interface}.{message.member}")
 
@@ -267,4 +268,4 @@ def _check_signature(message: Message, signature: str) -> None:
 
 def _refused(message: Message, error: Refusal) -> Message:
     _log.info("refused %s of %s: %s", message.member, message.sender, error)
-    return message.error(error.bus_name, str(error))
+    return Message.new_error(message, error.bus_name, str(error))

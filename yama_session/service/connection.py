@@ -1,4 +1,10 @@
-"""The service's connection to the system bus, and what it asks there."""
+"""The service's connection to the system bus, and what it asks there.
+
+With ``bus`` and ``client`` the only place that knows dbus-next, which neither
+duplicates nor closes descriptors, and writes messages later. It also takes a
+full socket for a broken one if it has a second message to write, so it is given
+one at a time.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +14,15 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dbus_next.aio.message_bus import MessageBus
+from dbus_next.constants import BusType, MessageType, RequestNameReply
+from dbus_next.message import Message
+from dbus_next.signature import Variant
+
 from yama_session.errors import ServiceError
 from yama_session.native import OwnedFd
-from yama_session.service import wire
 from yama_session.service.caller import Authorization
 from yama_session.service.interface import BUS_NAME, INTERFACE, OBJECT_PATH, SIGNALS
-from yama_session.service.transport import Transport
-from yama_session.service.wire import Message, Variant
 
 DBUS = "org.freedesktop.DBus"
 _POLKIT = "org.freedesktop.PolicyKit1"
@@ -25,10 +33,6 @@ PERSON_LIMIT = 120.0
 
 # CheckAuthorizationFlags
 _ALLOW_USER_INTERACTION = 1
-
-# An answer to RequestName
-_PRIMARY_OWNER = 1
-_DO_NOT_QUEUE = 4
 
 
 class Connection:
@@ -41,7 +45,8 @@ class Connection:
 
     def __init__(self, on_call: Callable[[Message, list[OwnedFd]], None]) -> None:
         self._on_call = on_call
-        self._transport = Transport(self._on_message)
+        self._bus: MessageBus | None = None
+        self._writing = asyncio.Lock()
         self._asked: dict[int, asyncio.Future[Message]] = {}
         self._gone: dict[str, Callable[[], None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -53,22 +58,21 @@ class Connection:
             ServiceError: somebody has the name.
             OSError: there is no bus.
         """
-        await self._transport.connect()
-        await self._ask_bus("Hello")
-        if await self._ask_bus("RequestName", BUS_NAME, _DO_NOT_QUEUE) != _PRIMARY_OWNER:
+        self._bus = await MessageBus(bus_type=BusType.SYSTEM, negotiate_unix_fd=True).connect()
+        self._bus.add_message_handler(self._on_message)
+        if await self._bus.request_name(BUS_NAME) is not RequestNameReply.PRIMARY_OWNER:
             raise ServiceError(f"the name {BUS_NAME} is taken: is the service running already?")
 
     async def wait(self) -> None:
         """Return when the connection is lost."""
-        await self._transport.wait()
+        bus: Any = self._bus  # the method has no types
+        await bus.wait_for_disconnect()
 
     async def send(self, message: Message) -> None:
-        """Write a message.
-
-        Raises:
-            OSError: the connection is lost.
-        """
-        await self._transport.send(message)
+        """Write a message."""
+        assert self._bus is not None
+        async with self._writing:
+            await self._bus.send(message)
 
     async def signal(self, name: str, signal: str, args: Sequence[object]) -> None:
         """Tell one connection something.
@@ -80,7 +84,7 @@ class Connection:
         """
         own = SIGNALS.get(signal)
         message = Message(
-            wire.SIGNAL,
+            message_type=MessageType.SIGNAL,
             destination=name,
             path=OBJECT_PATH,
             interface=INTERFACE if own else f"{DBUS}.Properties",
@@ -93,8 +97,7 @@ class Connection:
     async def credentials(self, name: str) -> dict[str, Any] | None:
         """Return what the bus knows of a connection, ``None`` if it has gone."""
         answer = await self._ask_bus("GetConnectionCredentials", name)
-        facts: dict[str, Any] | None = answer
-        return facts
+        return None if answer is None else {key: value.value for key, value in answer.items()}
 
     async def connected(self, name: str) -> bool:
         """Tell whether a connection is still there."""
@@ -147,28 +150,31 @@ class Connection:
         except TimeoutError:
             await self.send(_polkit_call("CancelCheckAuthorization", "s", [cancellation]))
             return Authorization(False, False, f"polkit did not answer within {limit:g} s")
-        if answer.kind != wire.RETURN:
+        if answer.message_type is not MessageType.METHOD_RETURN:
             return Authorization(False, False, f"polkit cannot be asked: {answer.error_name}")
-        ((granted, challenge, told),) = answer.read()
+        granted, challenge, told = answer.body[0]
         reason = "the dialog was dismissed" if "polkit.dismissed" in told else "not authorized"
         return Authorization(granted, challenge, reason)
 
-    def _on_message(self, message: Message, fds: list[OwnedFd]) -> None:
-        if message.kind == wire.CALL:
+    def _on_message(self, message: Message) -> bool:
+        fds = [OwnedFd(fd) for fd in message.unix_fds]
+        if message.message_type is MessageType.METHOD_CALL:
             self._on_call(message, fds)
-            return
+            return True
         for fd in fds:
             fd.close()
-        if message.kind == wire.SIGNAL:
+        if message.message_type is MessageType.SIGNAL:
             # Anybody may send a signal of this name; only the bus has that of the sender.
             if (message.sender, message.member) == (DBUS, "NameOwnerChanged"):
-                name, _, owner = message.read()
+                name, _, owner = message.body
                 if not owner:
                     self._vanished(name)
-            return
+            return False
         asked = self._asked.pop(message.reply_serial, None)
-        if asked is not None and not asked.done():
-            asked.set_result(message)
+        if asked is None or asked.done():
+            return False
+        asked.set_result(message)
+        return True
 
     def _vanished(self, name: str) -> None:
         gone = self._gone.get(name)
@@ -176,25 +182,25 @@ class Connection:
             gone()
             self.soon(self.unwatch(name))
 
-    async def _ask_bus(self, member: str, *args: str | int) -> Any:
+    async def _ask_bus(self, member: str, text: str) -> Any:
         """Ask the bus itself; ``None`` for an error."""
         answer = await self._ask(
             Message(
-                wire.CALL,
                 destination=DBUS,
                 path="/org/freedesktop/DBus",
                 interface=DBUS,
                 member=member,
-                signature="".join("s" if isinstance(arg, str) else "u" for arg in args),
-                body=args,
+                signature="s",
+                body=[text],
             )
         )
-        if answer.kind != wire.RETURN:
+        if answer.message_type is not MessageType.METHOD_RETURN:
             return None
-        return answer.read()[0] if answer.signature else True
+        return answer.body[0] if answer.body else True
 
     async def _ask(self, question: Message, limit: float | None = None) -> Message:
-        question.serial = self._transport.next_serial()
+        assert self._bus is not None
+        question.serial = self._bus.next_serial()
         reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._asked[question.serial] = reply
         try:
@@ -279,7 +285,6 @@ def _match(name: str) -> str:
 
 def _polkit_call(member: str, signature: str, body: list[object]) -> Message:
     return Message(
-        wire.CALL,
         destination=_POLKIT,
         path="/org/freedesktop/PolicyKit1/Authority",
         interface=f"{_POLKIT}.Authority",
