@@ -183,7 +183,23 @@ _OPERATIONS: Mapping[str, _Operation] = {
             errno.E2BIG: "Landlock domains nest at most 16 deep",
         },
     ),
-    "ys_token_apply": _Operation("apply the session's token", DomainError, {}),
+    "ys_bpf_token": _Operation("make a token of a domain's key", DomainError, {}),
+    "ys_bpf_key": _Operation(
+        "read the key in a token",
+        DomainError,
+        {
+            errno.EBADF: "the descriptor is not open",
+            errno.EINVAL: "the descriptor is not a token that the service has made",
+        },
+    ),
+    "ys_token_apply": _Operation(
+        "apply the session's token",
+        DomainError,
+        {
+            errno.ENOENT: "the domain that the token opens is no longer there",
+            errno.EAGAIN: "the BPF programs could not answer, or this process shares its memory",
+        },
+    ),
     "ys_verify": _Operation(
         "prove the confinement",
         VerifyError,

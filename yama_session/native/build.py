@@ -15,6 +15,7 @@ from cffi import FFI
 HERE = Path(__file__).resolve().parent
 HEADERS = ("yama_abi.h", "yama_native.h")
 SOURCES = (
+    "bpf.c",
     "domain.c",
     "landlock.c",
     "look.c",

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* One call of prctl(PR_PTRACE_SCOPE) each */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <sys/prctl.h>
+#include <time.h>
 
+#include "bpf_abi.h"
 #include "yama_native.h"
+
+/* How often BPF programs are asked again that could not answer just now */
+#define TRIES	200
 
 /*
  * prctl() is variadic and the kernel looks at all five arguments: each is
@@ -12,8 +18,15 @@
 static int domain_call(unsigned long op, unsigned long arg3,
 		       unsigned long arg4, unsigned long arg5)
 {
-	int ret = prctl(PR_PTRACE_SCOPE, op, arg3, arg4, arg5);
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	int ret, tries;
 
+	for (tries = 0; tries < TRIES; tries++) {
+		ret = prctl(PR_PTRACE_SCOPE, op, arg3, arg4, arg5);
+		if (ret >= 0 || errno != EAGAIN)
+			break;
+		nanosleep(&pause, NULL);
+	}
 	return ret < 0 ? -errno : ret;
 }
 
@@ -47,6 +60,19 @@ int ys_join(int domain_fd, unsigned int flags)
 	if (domain_fd < 0)
 		return -EBADF;
 	return domain_call(PR_PTRACE_SCOPE_JOIN, domain_fd, flags, 0);
+}
+
+int ys_join_key(uint64_t low, uint64_t high, unsigned int flags)
+{
+	int ret;
+
+	/* Half a key is an argument, and there are two. */
+	if (sizeof(unsigned long) < sizeof(uint64_t))
+		return -EOPNOTSUPP;
+	ret = domain_call(PR_PTRACE_SCOPE_JOIN_KEY, low, high, flags);
+	if (ret == -EINVAL && !(flags & ~PR_PTRACE_SCOPE_F_THREAD))
+		return -EOPNOTSUPP;	/* the operation is not known */
+	return ret;
 }
 
 int ys_leave(unsigned int flags)

@@ -22,6 +22,8 @@ int ys_token_apply(enum ys_enforcer enforcer, int token_fd, unsigned int flags)
 		return ys_join(token_fd, flags);
 	case YS_LANDLOCK:	/* holds for the calling thread, always */
 		return ys_landlock_restrict(token_fd);
+	case YS_BPF:
+		return ys_bpf_apply(token_fd, flags);
 	}
 	return -EINVAL;
 }
@@ -70,11 +72,7 @@ static int verify_in_child(enum ys_enforcer enforcer, unsigned int scope,
 {
 	int ret;
 
-	if (enforcer == YS_YAMA) {
-		ret = ys_check(scope, view);
-		if (ret < 0)
-			return ret;
-	} else {
+	if (enforcer == YS_LANDLOCK) {
 		/*
 		 * Another uid's process is hidden from @uid by a ptraceable
 		 * procfs anyway; that Landlock holds shows in that it is
@@ -82,6 +80,10 @@ static int verify_in_child(enum ys_enforcer enforcer, unsigned int scope,
 		 */
 		ret = look_around(outside);
 		if (ret)
+			return ret;
+	} else {
+		ret = ys_check(scope, view);
+		if (ret < 0)
 			return ret;
 	}
 	ret = drop_to(uid, gid);
@@ -101,7 +103,7 @@ int ys_verify(enum ys_enforcer enforcer, unsigned int scope, unsigned int view,
 	int status;
 	long pid;
 
-	if ((enforcer != YS_YAMA && enforcer != YS_LANDLOCK) || outside < 0)
+	if (enforcer < YS_YAMA || enforcer > YS_BPF || outside < 0)
 		return -EINVAL;
 	snprintf(path, sizeof(path), "/proc/%d", outside);
 

@@ -21,6 +21,7 @@
 enum ys_enforcer {
 	YS_YAMA = 1,
 	YS_LANDLOCK = 2,
+	YS_BPF = 3,
 };
 
 /* The two values of hidepid= that we mount */
@@ -42,6 +43,9 @@ enum ys_enforcer {
 #define YS_PROBE_USER		2
 #define YS_PROBE_SETS		4
 #define YS_PROBE_LEFT		8
+
+/* How long the key of a domain is that BPF programs keep */
+#define YS_BPF_KEY_SIZE		16
 
 /* The first Landlock ABI whose rulesets may consist of a scope alone */
 #define YS_LANDLOCK_MIN_ABI	6
@@ -67,13 +71,15 @@ struct ys_domain_info {
  * series answers -EINVAL to all of them, unless a BPF program answers some.
  *
  * ys_is_series() returns 1 if the series answers, 0 if something else does or
- * nothing.
+ * nothing.  ys_join_key() is answered by BPF programs only, and is -ENOENT if no
+ * domain has the key, -EOPNOTSUPP if no programs are there.
  */
 int ys_has(unsigned int abi);
 int ys_is_series(void);
 int ys_enter(unsigned int scope, unsigned int view, unsigned int flags);
 int ys_create(unsigned int scope, unsigned int view, unsigned int flags);
 int ys_join(int domain_fd, unsigned int flags);
+int ys_join_key(uint64_t low, uint64_t high, unsigned int flags);
 int ys_leave(unsigned int flags);
 int ys_check(unsigned int scope, unsigned int view);
 int ys_open(int pidfd);
@@ -148,14 +154,24 @@ int ys_landlock_create(void);
 int ys_landlock_restrict(int ruleset_fd);
 
 /*
- * session.c: what a login needs of either enforcer.
+ * bpf.c: a domain that BPF programs keep is named by a key, which travels as
+ * the content of a descriptor, the token.  ys_bpf_key() and ys_bpf_apply() are
+ * -EINVAL for a descriptor that is no token, and the latter for the rest what
+ * ys_join_key() is.
+ */
+int ys_bpf_token(const unsigned char *key);
+int ys_bpf_key(int token_fd, unsigned char *ret);
+int ys_bpf_apply(int token_fd, unsigned int flags);
+
+/*
+ * session.c: what a login needs of each enforcer.
  *
- * ys_token_apply() confines the calling thread with a token: a yama domain
- * or a Landlock ruleset.  @flags: PR_PTRACE_SCOPE_F_THREAD or 0.
+ * ys_token_apply() confines the calling thread with a token: a yama domain,
+ * a Landlock ruleset or the key of a domain that BPF programs keep.  @flags: PR_PTRACE_SCOPE_F_THREAD or 0.
  *
  * ys_verify() proves it from a forked child that drops to @uid and @gid
  * without groups or capabilities: the domain is at least @scope and @view
- * (yama), the child sees itself in /proc, and @outside, a process that must
+ * (yama, bpf), the child sees itself in /proc, and @outside, a process that must
  * not be seen, is missing there (0: do not look; PR_PTRACE_VIEW_ALL never
  * looks).  -ENODATA: the domain is weaker; -EACCES: @outside is visible;
  * -ENOENT: not even itself is visible; else what a call said.  The child is
