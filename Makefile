@@ -22,6 +22,7 @@ PACKAGES := \
 	bc bison build-essential cpio flex kmod libelf-dev libssl-dev rsync xz-utils \
 	git patch perl sparse codespell \
 	busybox-static e2fsprogs mmdebstrap qemu-system-x86 \
+	clang libbpf-dev llvm \
 	libcap-dev libpam0g-dev libsystemd-dev pkg-config \
 	python3-cffi python3-dbus-next python3-dev python3-prctl python3-setuptools python3-venv \
 	bubblewrap dbus gdb pamtester procps strace sudo
@@ -50,11 +51,14 @@ $(VENV)/ready: pyproject.toml | packages
 	$(VENV)/bin/pip install --quiet 'pytest>=8' 'hypothesis>=6' 'ruff>=0.6' 'mypy>=1.11'
 	touch $@
 
+# One run of setup.py makes this, and the loader and the programs in BPF.
 NATIVE	:= yama_session/native/_native.abi3.so
+BPF	:= yama_session/enforcers/bpf
+SOURCES	:= $(wildcard $(foreach room,yama_session/native $(BPF),$(room)/*.[ch] $(room)/build.py))
 
 native: $(NATIVE)
 
-$(NATIVE): $(wildcard yama_session/native/*.[ch]) yama_session/native/build.py setup.py
+$(NATIVE): $(filter-out %/_native.c %/_loader.c,$(SOURCES)) setup.py
 	$(PYTHON) setup.py --quiet build_ext --inplace --build-temp build/native
 	touch $@
 
@@ -64,7 +68,7 @@ pam:
 install: install-python install-pam install-data
 
 install-python: native
-	cd yama_session && find . \( -name '*.py' -o -name '*.so' -o -name py.typed \) \
+	cd yama_session && find . \( -name '*.py' -o -name '*.so' -o -name '*.bpf.o' -o -name py.typed \) \
 		-exec install -D -m 0644 {} $(abspath $(DESTDIR))$(SITE)/yama_session/{} \;
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/yama-session
 	printf '%s\n' '#!$(PYTHON)' 'import sys' 'from yama_session.cli import main' 'sys.exit(main())' \
@@ -152,7 +156,7 @@ bench: packages
 
 clean:
 	$(MAKE) -C pam clean
-	rm -rf build $(VENV) $(NATIVE) *.egg-info
+	rm -rf build $(VENV) $(NATIVE) $(BPF)/_loader.abi3.so $(BPF)/*.bpf.o *.egg-info
 
 .PHONY: all help setup packages native pam install install-python install-pam \
 	install-data uninstall demo test lint test-unit test-host test-vm test-sessions \

@@ -49,6 +49,10 @@ class LandlockError(SystemCallError):
     """A Landlock ruleset could not be made or applied."""
 
 
+class BpfError(YamaSessionError):
+    """The BPF programs cannot be loaded, do not enforce, or do not know a domain."""
+
+
 class VerifyError(SystemCallError):
     """A confinement that was applied does not hold."""
 

@@ -1,0 +1,115 @@
+"""The BPF enforcer without a kernel that lets it load: what is compiled, parsed and passed on."""
+
+import ast
+import errno
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from yama_session.enforcers.bpf._loader import lib as loader
+from yama_session.enforcers.bpf.loader import OBJECT, _Object
+from yama_session.enforcers.bpf.state import preemption_of, version_of
+from yama_session.native import ffi, lib
+
+pytestmark = pytest.mark.unit
+
+ROOM = OBJECT.parent
+PROGRAMS = {"inherit", "answer", "repeat", "access", "traceme", "kill", "list"}
+DYNAMIC = "#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-11-16)"
+
+
+def test_the_object_is_one_that_libbpf_reads() -> None:
+    with _Object(OBJECT.read_bytes()) as image:
+        assert set(image.programs()) >= PROGRAMS
+
+
+def test_stub_names_exactly_what_the_binding_has() -> None:
+    tree = ast.parse((ROOM / "_loader.pyi").read_text(encoding="utf-8"))
+    (stub,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "_Lib")
+    names = {n.target.id for n in stub.body if isinstance(n, ast.AnnAssign)}  # type: ignore[union-attr]
+    names |= {n.name for n in stub.body if isinstance(n, ast.FunctionDef)}
+    assert names == set(dir(loader))
+
+
+@pytest.mark.parametrize("source", ["loader.c", "selftest.c"])
+def test_c_code_compiles_without_a_warning(source: str) -> None:
+    flags = "-std=gnu11 -O2 -Wall -Wextra -Wshadow -Wcast-qual -Wstrict-prototypes"
+    command = ["gcc", *flags.split(), "-Wmissing-prototypes", "-Werror", "-fsyntax-only"]
+    native = ROOM.parents[1] / "native"
+    done = subprocess.run(
+        [*command, f"-I{native}", str(ROOM / source)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def token(key: bytes) -> int:
+    fd = lib.ys_bpf_token(key)
+    assert fd >= 0
+    return fd
+
+
+def test_a_token_holds_its_key_and_cannot_be_written() -> None:
+    fd, read = token(b"0123456789abcdef"), ffi.new("unsigned char[16]")
+    with os.fdopen(fd, "r+b", buffering=0) as file:
+        assert lib.ys_bpf_key(file.fileno(), read) == 0
+        assert bytes(read) == b"0123456789abcdef"
+        assert not os.get_inheritable(fd)
+        with pytest.raises(PermissionError):
+            file.write(b"x")
+        with pytest.raises(PermissionError):
+            file.truncate(0)
+
+
+def test_what_is_no_token_is_refused_before_the_kernel_is_asked(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"yama-session bpf0123456789abcdef")
+    unsealed = os.memfd_create("unsealed", os.MFD_ALLOW_SEALING)
+    os.write(unsealed, file.read_bytes())
+    plain = os.open(file, os.O_RDONLY)
+    try:
+        assert lib.ys_bpf_apply(plain, 0) == -errno.EINVAL
+        assert lib.ys_bpf_apply(unsealed, 0) == -errno.EINVAL
+        assert lib.ys_bpf_apply(-1, 0) == -errno.EBADF
+    finally:
+        os.close(plain)
+        os.close(unsealed)
+
+
+def test_a_token_says_that_there_are_no_programs() -> None:
+    fd = token(bytes(16))
+    try:
+        assert lib.ys_token_apply(lib.YS_BPF, fd, 0) == -errno.EOPNOTSUPP
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.parametrize(
+    ("version", "said", "cmdline", "config", "expected"),
+    [
+        (DYNAMIC, "none (voluntary) full \n", "preempt=full", "", "voluntary"),
+        (DYNAMIC, "none voluntary (full)\n", "", "", "full"),
+        (DYNAMIC, "full (lazy) \n", "", "", "lazy"),
+        (DYNAMIC, "", "ro preempt=none quiet", "CONFIG_PREEMPT=y", "none"),
+        (DYNAMIC, "", "preempt=none preempt=full", "", "full"),
+        (DYNAMIC, "", "xpreempt=none", "CONFIG_PREEMPT_VOLUNTARY=y", "voluntary"),
+        (DYNAMIC, "", "ro", "CONFIG_PREEMPT=y\nCONFIG_PREEMPT_DYNAMIC=y", "full"),
+        (DYNAMIC, "", "ro", "", "unknown"),
+        ("#1 SMP PREEMPT_RT Debian", "", "preempt=none", "", "full"),
+        ("#1 SMP PREEMPT Mon", "", "preempt=none", "", "full"),
+        ("#1 SMP Debian", "", "", "", "voluntary"),
+    ],
+)
+def test_how_a_kernel_is_preempted(
+    version: str, said: str, cmdline: str, config: str, expected: str
+) -> None:
+    assert preemption_of(version, said, cmdline, config) == expected
+
+
+@pytest.mark.parametrize(
+    ("release", "expected"),
+    [("6.1.0-56-amd64", (6, 1)), ("6.12.117+deb12-amd64", (6, 12)), ("odd", (0, 0))],
+)
+def test_the_version_in_a_release(release: str, expected: tuple[int, int]) -> None:
+    assert version_of(release) == expected

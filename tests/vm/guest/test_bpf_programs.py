@@ -1,0 +1,418 @@
+# guest: --debian --kernel 6.1 --kernel 6.12 --kernel 7.3 --timeout 900
+"""The BPF programs on the kernels that Debian ships: what they enforce, and that they stay."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from ctypes import get_errno
+from functools import partial
+from pathlib import Path
+
+import bpf
+import prctl
+import pytest
+from bpf import NOBODY, call, check, enter, join, looks_into, waiting, within
+from logins import set_sysctl, sh, wait_for
+
+from yama_session.enforcers import State
+from yama_session.enforcers.bpf import loader, state
+from yama_session.enforcers.bpf.loader import Programs
+from yama_session.levels import Scope, View
+from yama_session.native import OwnedFd, lib
+from yama_session.procfs import HidePid, Procfs
+
+nobody = bpf.become_nobody
+CHECK = "from yama_session.native import lib; raise SystemExit(lib.ys_check(0, 1) < 0)"
+
+
+@pytest.fixture(scope="module")
+def programs() -> Iterator[Programs]:
+    assert sh("systemctl stop yama-session").status == 0
+    Programs.load().unload()
+    assert not state.available()
+    with Programs.load() as loaded:
+        assert not loaded.reused
+        yield loaded
+
+
+@pytest.fixture
+def token(programs: Programs) -> Iterator[OwnedFd]:
+    with programs.domain(Scope.CLASSIC, View.DOMAIN) as token:
+        yield token
+        programs.forget(token)
+
+
+def of(programs: Programs, pid: int) -> loader.Description | None:
+    with OwnedFd(os.pidfd_open(pid)) as pidfd:
+        return programs.describe(pidfd.fileno())
+
+
+def test_programs_answer_and_are_not_taken_for_the_series(programs: Programs) -> None:
+    assert state.available()
+    assert lib.ys_has(1) >= 0
+    assert not lib.ys_is_series()
+
+
+@pytest.mark.parametrize(
+    ("op", "arguments", "expected"),
+    [
+        (lib.PR_PTRACE_SCOPE_HAS, (0,), errno.EINVAL),
+        (lib.PR_PTRACE_SCOPE_HAS, (2,), errno.EOPNOTSUPP),
+        (lib.PR_PTRACE_SCOPE_HAS, (1, 1), errno.EINVAL),
+        (lib.PR_PTRACE_SCOPE_ENTER, (4, 0, 0), errno.EINVAL),
+        (lib.PR_PTRACE_SCOPE_ENTER, (0, 3, 0), errno.EINVAL),
+        (lib.PR_PTRACE_SCOPE_ENTER, (0, 0, 8), errno.EINVAL),
+        (lib.PR_PTRACE_SCOPE_ENTER, (0, 0, 4), errno.EOPNOTSUPP),
+        (lib.PR_PTRACE_SCOPE_ENTER, (1 << 32, 0, 0), errno.EINVAL),
+        (lib.PR_PTRACE_SCOPE_CHECK, (4, 0), errno.EINVAL),
+        (lib.PR_PTRACE_SCOPE_CHECK, (0, 1), errno.ENODATA),
+        (lib.PR_PTRACE_SCOPE_LEAVE, (2,), errno.EINVAL),
+        (lib.PR_PTRACE_SCOPE_CREATE, (0, 0, 0), errno.EOPNOTSUPP),
+        (lib.PR_PTRACE_SCOPE_CREATE, (4, 0, 0), errno.EOPNOTSUPP),
+        (lib.PR_PTRACE_SCOPE_JOIN, (0,), errno.EOPNOTSUPP),
+        (lib.PR_PTRACE_SCOPE_OPEN, (0,), errno.EOPNOTSUPP),
+        (lib.PR_PTRACE_SCOPE_ALLOW, (0, 0), errno.EOPNOTSUPP),
+        (0x100, (1, 2, 0), errno.ENOENT),
+        (0x100, (1, 2, 2), errno.EINVAL),
+        (99, (), errno.EINVAL),
+    ],
+)
+def test_what_is_refused_to_whoever_asks(
+    programs: Programs, op: int, arguments: tuple[int, ...], expected: int
+) -> None:
+    assert call(op, *arguments) == -expected
+
+
+def test_other_calls_of_prctl_are_as_they_were(programs: Programs) -> None:
+    assert bpf.libc.prctl(0x59616D74, 0, 0, 0, 0) == -1
+    assert get_errno() == errno.EINVAL
+    assert prctl.get_name()
+
+
+def test_entering_needs_no_new_privs_or_privilege(programs: Programs) -> None:
+    def refused() -> int:
+        os.setresuid(*3 * (NOBODY,))
+        return enter(Scope.CLASSIC, View.DOMAIN)
+
+    assert within(refused) == -errno.EPERM
+    assert within(lambda: enter(Scope.CLASSIC, View.DOMAIN), nobody) > 0
+    assert within(lambda: enter(Scope.CLASSIC, View.DOMAIN)) > 0
+
+
+def test_entering_is_refused_to_one_thread_of_many(programs: Programs) -> None:
+    def threaded() -> tuple[int, int]:
+        threading.Thread(target=signal.pause, daemon=True).start()
+        return enter(Scope.CLASSIC, View.DOMAIN), enter(
+            Scope.CLASSIC, View.DOMAIN, lib.PR_PTRACE_SCOPE_F_THREAD
+        )
+
+    assert within(threaded) == (-errno.EBUSY, 1)
+
+
+def test_domains_nest_sixteen_deep_and_compose_by_the_maximum(programs: Programs) -> None:
+    def deep() -> list[int]:
+        answers = [enter(Scope.RELATIONAL, View.DOMAIN)]
+        answers += [enter(Scope.CLASSIC, View.ALL) for _ in range(16)]
+        assert check(View.DOMAIN, Scope.RELATIONAL)
+        assert not check(View.DOMAIN, Scope.CAPABILITY)
+        return answers
+
+    assert within(deep, nobody) == [1] * 16 + [-errno.E2BIG]
+
+
+def test_every_descendant_inherits(programs: Programs, token: OwnedFd) -> None:
+    def generations() -> list[bool]:
+        found: list[bool] = []
+        thread = threading.Thread(target=lambda: found.append(check()))
+        thread.start()
+        thread.join()
+        found.append(within(check))
+        found.append(within(lambda: within(check), os.setsid))
+        found.append(subprocess.run([sys.executable, "-c", CHECK]).returncode == 0)
+        return found
+
+    assert within(generations, partial(join, token)) == [True] * 4
+    assert not check()
+
+
+def test_what_is_outside_is_hidden_from_the_same_user(programs: Programs, token: OwnedFd) -> None:
+    into = partial(join, token)
+    with waiting(nobody) as outside, waiting(into, nobody) as inside:
+
+        def look() -> list[bool]:
+            listed = {int(name.name) for name in Path("/proc").iterdir() if name.name.isdigit()}
+            return [
+                looks_into(outside),
+                looks_into(inside),
+                outside in listed,
+                inside in listed,
+                Path(f"/proc/{outside}").exists(),
+            ]
+
+        def private() -> None:
+            with Procfs.new(HidePid.PTRACEABLE) as procfs:
+                procfs.attach()
+
+        assert within(look, private, nobody) == [True, True, True, True, True]
+        assert within(look, private, into, nobody) == [False, True, False, True, False]
+
+
+def test_two_logins_of_one_token_share_a_domain_and_others_do_not(programs: Programs) -> None:
+    with (
+        programs.domain(Scope.CLASSIC, View.DOMAIN) as alice,
+        programs.domain(Scope.CLASSIC, View.DOMAIN) as bob,
+        waiting(partial(join, alice), nobody) as hers,
+        waiting(partial(join, bob), nobody) as his,
+    ):
+        assert within(lambda: looks_into(hers), partial(join, alice), nobody)
+        assert not within(lambda: looks_into(his), partial(join, alice), nobody)
+        assert within(lambda: looks_into(his), nobody), "who is in no domain sees all"
+
+
+def test_a_nested_domain_is_seen_from_around_it_and_not_the_other_way(
+    programs: Programs, token: OwnedFd
+) -> None:
+    nest = partial(enter, Scope.CLASSIC, View.DOMAIN)
+    into = partial(join, token)
+    with waiting(into, nobody) as around, waiting(into, nest, nobody) as nested:
+        assert within(lambda: looks_into(nested), into, nobody)
+        assert not within(lambda: looks_into(around), into, nest, nobody)
+        assert not within(lambda: looks_into(nested), into, nest, nobody)
+
+
+def test_view_inferiors_shows_only_what_one_has_started(programs: Programs, token: OwnedFd) -> None:
+    strict = partial(enter, Scope.CLASSIC, View.INFERIORS)
+
+    def look() -> tuple[bool, bool]:
+        with waiting() as child:
+            return looks_into(child), within(lambda: looks_into(child))
+
+    assert within(look, strict, nobody) == (True, False)
+
+
+def test_hiding_holds_for_every_call_that_asks_for_access(
+    programs: Programs, token: OwnedFd
+) -> None:
+    set_sysctl(0)
+    into = partial(join, token)
+    with waiting(nobody) as outside, waiting(into, nobody) as inside:
+
+        def calls(pid: int) -> dict[str, int]:
+            pidfd = os.pidfd_open(pid)
+            return {
+                "ptrace": 0 if bpf.attaches(pid) else errno.EPERM,
+                "pidfd_getfd": bpf.system_call(438, pidfd, 0, 0),
+                "kcmp": bpf.system_call(312, os.getpid(), pid, 1, 0, 0),
+                "process_vm_readv": bpf.read_memory(pid),
+                "get_robust_list": bpf.robust_list(pid),
+            }
+
+        assert set(within(lambda: calls(outside), nobody).values()) == {0}
+        assert set(within(lambda: calls(inside), into, nobody).values()) == {0}
+        assert set(within(lambda: calls(outside), into, nobody).values()) == {errno.EPERM}
+
+
+@pytest.mark.parametrize(
+    ("scope", "child", "sibling", "named"),
+    [
+        (Scope.CLASSIC, True, True, True),
+        (Scope.RELATIONAL, True, False, True),
+        (Scope.CAPABILITY, False, False, False),
+        (Scope.NO_ATTACH, False, False, False),
+    ],
+)
+def test_the_level_of_a_domain_on_a_machine_that_is_at_0(
+    programs: Programs, scope: Scope, child: bool, sibling: bool, named: bool
+) -> None:
+    set_sysctl(0)
+    with programs.domain(scope, View.DOMAIN) as token:
+        into = partial(join, token)
+
+        def own_child() -> bool:
+            with waiting() as pid:
+                return bpf.attaches(pid)
+
+        def anybody() -> None:
+            assert bpf.libc.prctl(0x59616D61, -1, 0, 0, 0) == 0
+
+        assert within(own_child, into, nobody) is child
+        with waiting(into, nobody) as other, waiting(into, nobody, anybody) as client:
+            assert within(lambda: bpf.attaches(other), into, nobody) is sibling
+            assert within(lambda: bpf.attaches(client), into, nobody) is named
+            assert within(lambda: bpf.attaches(other), into) is (scope < Scope.NO_ATTACH)
+
+
+def test_a_level_does_not_loosen_the_machines(programs: Programs, token: OwnedFd) -> None:
+    set_sysctl(2)
+    with waiting(partial(join, token), nobody) as other:
+        assert not within(lambda: bpf.attaches(other), partial(join, token), nobody)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_who_names_a_tracer_and_takes_it_back(programs: Programs, number: int) -> None:
+    set_sysctl(0)
+
+    def name(pid: int) -> None:
+        assert bpf.libc.prctl(0x59616D61, pid, 0, 0, 0) == 0
+
+    with programs.domain(Scope.RELATIONAL, View.DOMAIN) as token:
+        into = partial(join, token)
+        with waiting(into, nobody, partial(name, 1), partial(name, number)) as client:
+            found = within(lambda: bpf.attaches(client), into, nobody)
+    assert found is bool(number)
+
+
+def test_traceme_is_refused_where_the_parent_could_not_look(
+    programs: Programs, token: OwnedFd
+) -> None:
+    set_sysctl(0)
+
+    def traceme() -> int:
+        ret = bpf.libc.ptrace(bpf.PTRACE_TRACEME, 0, None, None)
+        return 0 if ret == 0 else get_errno()
+
+    def parent(steps: tuple[partial[None], ...]) -> int:
+        return within(traceme, *steps)
+
+    into = partial(join, token)
+    with programs.domain(Scope.CLASSIC, View.DOMAIN) as other:
+        # As root, which alone may go sideways; then the parent gives up what exempts it.
+        sideways = partial(join, other)
+        assert within(lambda: parent(()), into, nobody) == 0
+        assert within(lambda: parent((sideways,)), into) == 0
+
+        def exposed() -> int:
+            return bpf.after_fork(traceme, sideways, bpf.drop_ptrace_capability)
+
+        assert within(exposed, into) == errno.EPERM
+
+
+def test_signals_do_not_reach_what_is_hidden_and_it_is_not_missing(
+    programs: Programs, token: OwnedFd
+) -> None:
+    into = partial(join, token)
+
+    def send(pid: int) -> tuple[int, int]:
+        return (
+            bpf.error_of(lambda: os.kill(pid, 0)),
+            bpf.error_of(lambda: signal.pidfd_send_signal(os.pidfd_open(pid), 0)),
+        )
+
+    with waiting(nobody) as outside, waiting(into, nobody) as inside:
+        assert within(lambda: send(outside), nobody) == (0, 0)
+        assert within(lambda: send(inside), into, nobody) == (0, 0)
+        assert within(lambda: send(outside), into, nobody) == (errno.EPERM, errno.EPERM)
+        assert within(lambda: send(outside), into) == (0, 0), "root sees it"
+
+
+def test_parent_and_child_reach_one_another_across_domains(
+    programs: Programs, token: OwnedFd
+) -> None:
+    def parent() -> list[int]:
+        here = os.getpid()
+        with waiting(partial(enter, Scope.CLASSIC, View.DOMAIN)) as child:
+            up = within(
+                lambda: bpf.error_of(lambda: os.kill(here, 0)),
+                partial(enter, Scope.CLASSIC, View.DOMAIN),
+            )
+            return [bpf.error_of(lambda: os.kill(child, 0)), up]
+
+    assert within(parent, partial(join, token), nobody) == [0, 0]
+
+
+def test_privilege_counts_in_the_namespace_of_who_made_the_domain(
+    programs: Programs, token: OwnedFd
+) -> None:
+    into = partial(join, token)
+    with waiting() as outside:
+        assert within(lambda: looks_into(outside), into)
+        assert not within(lambda: looks_into(outside), into, bpf.drop_ptrace_capability)
+    with waiting(nobody) as outside:
+        assert not within(lambda: looks_into(outside), into, nobody, bpf.enter_user_namespace)
+
+        def own() -> bool:
+            nest = partial(enter, Scope.CLASSIC, View.DOMAIN)
+            with waiting() as around:
+                return within(lambda: looks_into(around), nest)
+
+        assert within(own, into, nobody, bpf.enter_user_namespace)
+
+
+def test_leaving_needs_privilege_over_what_is_left(programs: Programs, token: OwnedFd) -> None:
+    into = partial(join, token)
+    assert within(lambda: lib.ys_leave(0), nobody) > 0, "there is nothing to leave"
+    assert within(lambda: lib.ys_leave(0), into, nobody) == -errno.EPERM
+    assert within(lambda: lib.ys_leave(0), into, bpf.drop_ptrace_capability) == -errno.EPERM
+    assert within(lambda: (lib.ys_leave(0), check()), into) == (1, False)
+    with programs.domain(Scope.NO_ATTACH, View.DOMAIN) as final:
+        assert within(lambda: lib.ys_leave(0), partial(join, final)) == -errno.EPERM
+
+
+def test_joining_sideways_needs_what_leaving_needs(programs: Programs, token: OwnedFd) -> None:
+    into = partial(join, token)
+    with programs.domain(Scope.CLASSIC, View.DOMAIN) as other:
+
+        def sideways() -> int:
+            return lib.ys_token_apply(lib.YS_BPF, other.fileno(), 0)
+
+        assert within(sideways, into, nobody) == -errno.EPERM
+        assert within(sideways, into) > 0
+        programs.forget(other)
+        assert within(sideways, nobody) == -errno.ENOENT
+
+
+def test_the_service_knows_who_is_where(programs: Programs, token: OwnedFd) -> None:
+    into, nest = partial(join, token), partial(enter, Scope.CAPABILITY, View.ALL)
+    with waiting(into) as one, waiting(into, nest) as two, waiting() as outside:
+        domain = programs.identity(token)
+        first, second = of(programs, one), of(programs, two)
+        assert first == loader.Description((domain,), Scope.CLASSIC, View.DOMAIN)
+        assert second is not None
+        assert second.chain[0] == domain
+        assert (second.depth, second.scope, second.view) == (2, Scope.CAPABILITY, View.DOMAIN)
+        assert of(programs, outside) is None
+        assert {member.pid for member in programs.members(domain)} == {one, two}
+        assert {member.pid for member in programs.members(second.id)} == {two}
+        assert {one, two} <= {member.tid for member in programs.members()}
+    assert not programs.members(domain)
+
+
+def test_a_forgotten_domain_keeps_its_members(programs: Programs) -> None:
+    with (
+        programs.domain(Scope.CLASSIC, View.DOMAIN) as token,
+        waiting(partial(join, token), nobody) as member,
+    ):
+        assert programs.known(token)
+        programs.forget(token)
+        programs.forget(token)
+        assert not programs.known(token)
+        assert of(programs, member) is not None
+
+
+def test_loading_again_attaches_nothing(programs: Programs, token: OwnedFd) -> None:
+    with Programs.load() as again:
+        assert again.reused
+        assert again.known(token)
+        assert again.fds().keys() == programs.fds().keys()
+
+
+def test_the_kernel_has_left_no_security_program_out(programs: Programs) -> None:
+    misses = programs.recursion_misses()
+    assert misses.pop("answer") >= 0
+    assert set(misses.values()) == {0}, misses
+
+
+def test_unloading_ends_it_for_everybody(programs: Programs) -> None:
+    with programs.domain(Scope.CLASSIC, View.DOMAIN) as token, waiting(partial(join, token)):
+        with Programs.load() as again:
+            again.unload()
+        assert state.available(), "the fixture's descriptors hold them"
+    programs.close()
+    # The kernel lets go of a link in a moment of its own.
+    wait_for(lambda: not state.available(), "programs still answer")
+    assert state.available().state is State.DISABLED
+    assert not loader.PINS.exists()

@@ -1,0 +1,460 @@
+"""Load the BPF programs, keep them, and hand out the domains that they keep.
+
+The kernel runs a program as long as its *link* is held: by a pin in a bpffs, or by
+a descriptor. Both are kept, a pin for whoever starts next and descriptors against an
+unmounted bpffs. The maps are found through the links, so nothing else needs keeping:
+
+    /sys/fs/bpf/yama-session/v1-<digest of the object>/<program>
+
+The same object is never loaded twice; another one is attached beside the old, which
+goes only then. No task loses its domain and no fork falls in between.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from yama_session.enforcers.bpf._loader import ffi, lib
+from yama_session.enforcers.bpf.state import loadable
+from yama_session.errors import BpfError
+from yama_session.levels import Scope, View
+from yama_session.native import OwnedFd, checked
+from yama_session.native import ffi as native_ffi
+from yama_session.native import lib as native
+
+__all__ = ["PINS", "Description", "Member", "Programs"]
+
+PINS = Path("/sys/fs/bpf/yama-session")
+OBJECT = Path(__file__).with_name("programs.bpf.o")
+
+_INITIAL_USER_NS = 0xEFFFFFFD  # PROC_USER_INIT_INO of <linux/proc_ns.h>
+_GENERATION = f"v{lib.YS_BPF_LAYOUT}-"
+_UNFINISHED = "-unfinished"
+_STORED = "bpf-"
+_SELFTEST = {
+    lib.YS_BPF_SELFTEST_OUTSIDE: "a process without privilege cannot look at its like, so that "
+    "nothing is proved",
+    lib.YS_BPF_SELFTEST_JOIN: "a process without privilege cannot join a domain",
+    lib.YS_BPF_SELFTEST_CHECK: "a process that has joined a domain is in none",
+    lib.YS_BPF_SELFTEST_VIEW: "a process in a domain sees into one outside",
+    lib.YS_BPF_SELFTEST_SIGNAL: "a process in a domain reaches one outside by kill(2)",
+    lib.YS_BPF_SELFTEST_CHILD: "the child of a process in a domain is not in it",
+}
+
+
+@dataclass(frozen=True)
+class Member:
+    """A thread that is in a domain; its numbers are those of the initial pid namespace."""
+
+    pid: int
+    tid: int
+    domain: Description
+
+
+@dataclass(frozen=True)
+class Description:
+    """A domain, with scope and view composed with those around it.
+
+    Attributes:
+        chain: the ids of the domains that it is nested in, the outermost first,
+            and its own as the last one.
+    """
+
+    chain: tuple[int, ...]
+    scope: Scope
+    view: View
+
+    @property
+    def id(self) -> int:
+        """The domain's own id, unique while the machine is up."""
+        return self.chain[-1]
+
+    @property
+    def depth(self) -> int:
+        """1 for a domain that is nested in none."""
+        return len(self.chain)
+
+
+class Programs:
+    """The loaded programs; made by :meth:`load`.
+
+    Attributes:
+        reused: whether all of them were there already.
+    """
+
+    def __init__(self, links: dict[str, OwnedFd], digest: str, pins: Path, *, reused: bool) -> None:
+        self._links = links
+        self._digest = digest
+        self._pins = pins
+        self.reused = reused
+        self._members = _map_of(links, "members")
+        self._keys = _map_of(links, "keys")
+
+    @classmethod
+    def load(cls, pins: Path = PINS, stored: Mapping[str, OwnedFd] | None = None) -> Self:
+        """Have the kernel run the programs, and prove that they enforce.
+
+        It blocks for as long as the kernel needs to verify and attach them.
+
+        Args:
+            pins: a directory in a bpffs, made if it is missing; its parent must be there.
+            stored: what :meth:`fds` named before, from a service manager that has kept it;
+                it is taken over if all goes well. What the manager itself holds of
+                names that :meth:`fds` has no more, it must let go.
+
+        Raises:
+            BpfError: they cannot be loaded, or do not enforce; what was loaded
+                before is as it was.
+        """
+        could = loadable()
+        if not could:
+            raise BpfError(f"cannot use BPF programs: {could.reason}")
+        content = OBJECT.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        with _Pins(pins) as room:
+            known = room.generations()
+            for name, fd in (stored or {}).items():
+                generation, _, program = name.removeprefix(_STORED).rpartition("-")
+                known.setdefault(generation, {}).setdefault(program, fd)
+            with _Object(content) as image:
+                wanted = set(image.programs())
+                present = known.get(_GENERATION + digest, {})
+                reused = wanted <= present.keys()
+                links = present if reused else image.attach(known)
+            programs = cls(links, digest, pins, reused=reused)
+            programs._prove()
+            room.keep(_GENERATION + digest, links)
+        for fd in (stored or {}).values():
+            if fd not in links.values():
+                fd.close()
+        return programs
+
+    def fds(self) -> dict[str, int]:
+        """Return the descriptors to keep elsewhere, by name; they stay this object's."""
+        return {
+            f"{_STORED}{_GENERATION}{self._digest}-{name}": link.fileno()
+            for name, link in self._links.items()
+        }
+
+    def domain(self, scope: Scope, view: View) -> OwnedFd:
+        """Make a domain that is nested in none, and return the token that opens it.
+
+        Args:
+            scope: its level.
+            view: its view.
+
+        Raises:
+            BpfError: there are too many.
+        """
+        return self._token(self._new_key(scope, view))
+
+    def known(self, token: OwnedFd) -> bool:
+        """Return whether the domain of a token can be joined still.
+
+        Raises:
+            DomainError: the descriptor is no token.
+        """
+        return self._value(token) is not None
+
+    def identity(self, token: OwnedFd) -> int:
+        """Return the id of the domain that a token opens.
+
+        Raises:
+            DomainError: the descriptor is no token.
+            BpfError: its domain has been forgotten.
+        """
+        value = self._value(token)
+        if value is None:
+            raise BpfError("the domain that the token opens is no longer there")
+        return _described(value).id
+
+    def forget(self, token: OwnedFd) -> None:
+        """Let nobody join the domain of a token any more; who is in it stays.
+
+        Raises:
+            DomainError: the descriptor is no token.
+        """
+        self._drop_key(_key_of(token))
+
+    def describe(self, pidfd: int) -> Description | None:
+        """Return the domain of a process, ``None`` if it is in none or has exited.
+
+        Args:
+            pidfd: the process; its main thread is what is described.
+
+        Raises:
+            BpfError: the descriptor is no pidfd.
+        """
+        value = ffi.new("struct ys_bpf_domain *")
+        ret = lib.ys_bpf_get(self._members.fileno(), ffi.new("int *", pidfd), value)
+        if ret == -errno.ENOENT or (ret == 0 and not value.depth):
+            return None
+        _succeeded("look a process up", ret)
+        return _described(value)
+
+    def members(self, within: int | None = None) -> list[Member]:
+        """Return all threads that are in a domain.
+
+        Args:
+            within: the id of a domain: only those in it or in one nested in it.
+
+        Raises:
+            BpfError: the kernel cannot list them.
+        """
+        fd = _succeeded("list the members", lib.ys_bpf_read(self._links["list"].fileno()))
+        with os.fdopen(fd, "rb") as records:
+            content = records.read()
+        size = ffi.sizeof("struct ys_bpf_member")
+        found = []
+        for record in ffi.from_buffer("struct ys_bpf_member[]", content)[0 : len(content) // size]:
+            domain = _described(record.domain)
+            if within is None or within in domain.chain:
+                found.append(Member(record.tgid, record.tid, domain))
+        return found
+
+    def recursion_misses(self) -> dict[str, int]:
+        """Return how often the kernel has left each program out since it was loaded.
+
+        Only ``answer`` may have been: for it the caller tries again.
+        """
+        return {
+            name: _succeeded("read the counters", lib.ys_bpf_misses(link.fileno()))
+            for name, link in self._links.items()
+        }
+
+    def unload(self) -> None:
+        """Take the programs out: nobody is confined any more.
+
+        Descriptors that others keep (:meth:`fds`) must go too.
+        """
+        with _Pins(self._pins) as room:
+            room.clear()
+        self.close()
+
+    def close(self) -> None:
+        """Close the descriptors; the pins keep the programs."""
+        for fd in (*self._links.values(), self._members, self._keys):
+            fd.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _prove(self) -> None:
+        key = self._new_key(Scope.CLASSIC, View.DOMAIN)
+        try:
+            ret = lib.ys_bpf_selftest(key)
+        finally:
+            self._drop_key(key)
+        if _succeeded("test the BPF programs", ret):
+            raise BpfError(f"the BPF programs do not enforce: {_SELFTEST[ret]}")
+
+    def _new_key(self, scope: Scope, view: View) -> bytes:
+        key = secrets.token_bytes(native.YS_BPF_KEY_SIZE)
+        value = ffi.new("struct ys_bpf_domain *")
+        value.chain[0] = secrets.randbits(64) | 1
+        value.owner[0] = _INITIAL_USER_NS
+        value.view[0] = value.max_view = view
+        value.scope = scope
+        value.depth = 1
+        _succeeded("make a domain", lib.ys_bpf_put(self._keys.fileno(), _bytes(key), value))
+        return key
+
+    def _drop_key(self, key: bytes) -> None:
+        ret = lib.ys_bpf_drop(self._keys.fileno(), _bytes(key))
+        if ret != -errno.ENOENT:
+            _succeeded("forget a domain", ret)
+
+    def _value(self, token: OwnedFd) -> Any:
+        value = ffi.new("struct ys_bpf_domain *")
+        ret = lib.ys_bpf_get(self._keys.fileno(), _bytes(_key_of(token)), value)
+        if ret == -errno.ENOENT:
+            return None
+        _succeeded("look a domain up", ret)
+        return value
+
+    @staticmethod
+    def _token(key: bytes) -> OwnedFd:
+        return OwnedFd(checked("ys_bpf_token", native.ys_bpf_token(key)))
+
+
+class _Object:
+    """The object, opened by libbpf."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content  # libbpf reads from it until the end
+        found = ffi.new("struct ys_bpf **")
+        ret = lib.ys_bpf_open(ffi.from_buffer("char[]", content), len(content), found)
+        _succeeded(f"read {OBJECT}", ret)
+        self._bpf = found[0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        lib.ys_bpf_close(self._bpf)
+
+    def programs(self) -> Iterator[str]:
+        """Yield the names of the programs."""
+        return self._names(lib.ys_bpf_program)
+
+    def attach(self, known: Mapping[str, Mapping[str, OwnedFd]]) -> dict[str, OwnedFd]:
+        """Load all programs, with the maps of those that run already, and attach them.
+
+        Raises:
+            BpfError: the kernel refuses one, or the maps are of another version.
+        """
+        running = [link for links in known.values() for link in links.values()]
+        if any(
+            not generation.startswith(_GENERATION) for generation, links in known.items() if links
+        ):
+            raise BpfError(
+                "the BPF programs that run keep domains in another way than this version: "
+                "it can take their place after a reboot"
+            )
+        for name in self._names(lib.ys_bpf_map_name):
+            found = _find_map(running, name)
+            if found is not None:
+                with found:
+                    ret = lib.ys_bpf_reuse(self._bpf, name.encode(), found.fileno())
+                    _succeeded(f"take over the map {name}", ret)
+        _succeeded("load the BPF programs", lib.ys_bpf_load(self._bpf), said=True)
+        links: dict[str, OwnedFd] = {}
+        for name in self.programs():
+            ret = lib.ys_bpf_attach(self._bpf, name.encode())
+            links[name] = OwnedFd(_succeeded(f"attach the BPF program {name}", ret, said=True))
+        return links
+
+    def _names(self, function: Any) -> Iterator[str]:
+        index = 0
+        while (name := function(self._bpf, index)) != ffi.NULL:
+            yield ffi.string(name).decode()
+            index += 1
+
+
+class _Pins:
+    """The directory of pins, locked against another loader.
+
+    Raises:
+        BpfError: it is in no bpffs.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        if lib.ys_bpf_is_bpffs(bytes(directory.parent)) <= 0:
+            raise BpfError(f"{directory.parent} is no bpffs: mount one there (mount -t bpf)")
+        self._directory = directory
+        directory.mkdir(mode=0o700, exist_ok=True)
+        self._lock = OwnedFd(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        fcntl.flock(self._lock.fileno(), fcntl.LOCK_EX)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.close()
+
+    def generations(self) -> dict[str, dict[str, OwnedFd]]:
+        """Open what is pinned, by digest and program; the unfinished of a loader that died too."""
+        return {
+            place.name: {
+                pin.name: OwnedFd(_succeeded(f"open {pin}", lib.ys_bpf_pinned(bytes(pin))))
+                for pin in place.iterdir()
+            }
+            for place in self._directory.iterdir()
+        }
+
+    def keep(self, generation: str, links: Mapping[str, OwnedFd]) -> None:
+        """Pin the links of one generation, if they are not, and drop the pins of all others."""
+        place = self._directory / generation
+        if not place.is_dir() or {pin.name for pin in place.iterdir()} != links.keys():
+            unfinished = self._directory / (generation + _UNFINISHED)
+            _remove(unfinished)
+            unfinished.mkdir(mode=0o700)
+            for name, link in links.items():
+                pin = unfinished / name
+                _succeeded(f"pin {pin}", lib.ys_bpf_pin(link.fileno(), bytes(pin)))
+            _remove(place)
+            unfinished.rename(place)
+        for other in self._directory.iterdir():
+            if other != place:
+                _remove(other)
+
+    def clear(self) -> None:
+        """Drop all pins."""
+        for place in self._directory.iterdir():
+            _remove(place)
+        self._directory.rmdir()
+
+
+def _remove(place: Path) -> None:
+    if place.is_dir():
+        for pin in place.iterdir():
+            pin.unlink()
+        place.rmdir()
+
+
+def _find_map(links: list[OwnedFd], name: str) -> OwnedFd | None:
+    for link in links:
+        ret = lib.ys_bpf_map_of(link.fileno(), name.encode())
+        if ret != -errno.ENOENT:
+            return OwnedFd(_succeeded(f"find the map {name}", ret))
+    return None
+
+
+def _map_of(links: Mapping[str, OwnedFd], name: str) -> OwnedFd:
+    found = _find_map(list(links.values()), name)
+    if found is None:
+        raise BpfError(f"the BPF programs have no map {name}")
+    return found
+
+
+def _described(value: Any) -> Description:
+    return Description(
+        tuple(value.chain[0 : value.depth]), Scope(value.scope), View(value.max_view)
+    )
+
+
+def _key_of(token: OwnedFd) -> bytes:
+    key = native_ffi.new(f"unsigned char[{native.YS_BPF_KEY_SIZE}]")
+    checked("ys_bpf_key", native.ys_bpf_key(token.fileno(), key))
+    return bytes(key)
+
+
+def _bytes(key: bytes) -> Any:
+    return ffi.from_buffer("char[]", key)
+
+
+def _succeeded(words: str, ret: int, *, said: bool = False) -> int:
+    """Return what a function of the loader has returned, if that is no error."""
+    if ret >= 0:
+        return ret
+    reason = os.strerror(-ret)
+    if said:
+        reason += "\n" + ffi.string(lib.ys_bpf_said()).decode(errors="replace").strip()
+    raise BpfError(f"cannot {words}: {reason}")

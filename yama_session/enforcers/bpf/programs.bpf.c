@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Scope domains on a stock kernel, as BPF programs on its security hooks
+ *
+ * A hook's program runs only if nobody before it has refused.  None of them
+ * sleeps, and none reads or writes memory by an address of its own, so all
+ * are allowed under lockdown.  A pointer argument that may be NULL is not
+ * named but fetched: the verifier of some kernels takes a named one for never
+ * NULL and drops the test.
+ */
+#include "calls.h"
+
+char _license[] SEC("license") = "GPL";
+
+/* Whom the process of a group leader has named by PR_SET_PTRACER: -1 is anybody */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, int);
+} tracers SEC(".maps");
+
+/* A child is where its parent is, or there is no child. */
+SEC("lsm/task_alloc")
+int BPF_PROG(inherit, struct task_struct *child)
+{
+	struct ys_bpf_domain *domain = domain_of(bpf_get_current_task_btf());
+
+	if (!alive)
+		alive = true;
+	if (!domain)
+		return 0;
+	return bpf_task_storage_get(&members, child, domain,
+				    BPF_LOCAL_STORAGE_GET_F_CREATE) ? 0 : -ENOMEM;
+}
+
+/*
+ * Programs cannot answer prctl() with success, so this is another kind, in the
+ * place of the hook.  That kind is left out where one was preempted inside;
+ * the program below says then that the call is to be made again.
+ */
+SEC("fmod_ret/security_task_prctl")
+int BPF_PROG(answer, int option, unsigned long op, unsigned long arg3,
+	     unsigned long arg4, unsigned long arg5)
+{
+	int rc;
+
+	if (option != PR_PTRACE_SCOPE)
+		return 0;
+	rc = scope_call(op, arg3, arg4, arg5);
+	return rc ? rc : 1;
+}
+
+static __always_inline void name_tracer(struct task_struct *leader,
+					unsigned long nr)
+{
+	int named = nr == -1UL ? -1 : nr;
+	int *tracer;
+
+	/* A number of another pid namespace than ours names nobody here. */
+	if (!nr || (named > 0 && leader->thread_pid->level)) {
+		bpf_task_storage_delete(&tracers, leader);
+		return;
+	}
+	tracer = bpf_task_storage_get(&tracers, leader, &named,
+				      BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (tracer)
+		*tracer = named;
+}
+
+SEC("lsm/task_prctl")
+int BPF_PROG(repeat, int option, unsigned long arg2)
+{
+	if (option == PR_PTRACE_SCOPE)
+		return -EAGAIN;
+	if (option == PR_SET_PTRACER)
+		name_tracer(bpf_get_current_task_btf()->group_leader, arg2);
+	return 0;
+}
+
+static __always_inline bool has_named(struct task_struct *tracee,
+				      struct task_struct *tracer)
+{
+	const int *named = bpf_task_storage_get(&tracers, tracee->group_leader,
+						NULL, 0);
+
+	return named && (*named == -1 || descends_from(tracer, *named));
+}
+
+/* May a task attach to one that it sees, by its own level?  Yama adds the sysctl's */
+static __always_inline bool may_attach(struct task_struct *tracer,
+				       struct task_struct *tracee)
+{
+	const struct ys_bpf_domain *domain = domain_of(tracer);
+
+	switch (domain ? domain->scope : PR_PTRACE_SCOPE_CLASSIC) {
+	case PR_PTRACE_SCOPE_CLASSIC:
+		return true;
+	case PR_PTRACE_SCOPE_RELATIONAL:
+		if (descends_from(tracee, tracer->tgid) ||
+		    has_named(tracee, tracer))
+			return true;
+		/* fallthrough: the capability counts here too */
+	case PR_PTRACE_SCOPE_CAPABILITY:
+		return is_over(ptrace_ns(tracer->cred),
+			       user_ns_of(tracee->real_cred));
+	}
+	return false;
+}
+
+SEC("lsm/ptrace_access_check")
+int BPF_PROG(access, struct task_struct *target, unsigned int mode)
+{
+	struct task_struct *viewer = bpf_get_current_task_btf();
+
+	if (!is_visible(viewer, viewer->cred, target))
+		return -EPERM;
+	if (mode & PTRACE_MODE_ATTACH && !may_attach(viewer, target))
+		return -EPERM;
+	return 0;
+}
+
+SEC("lsm/ptrace_traceme")
+int BPF_PROG(traceme, struct task_struct *tracer)
+{
+	struct task_struct *tracee = bpf_get_current_task_btf();
+	const struct ys_bpf_domain *domain = domain_of(tracer);
+
+	if (!domain)
+		return 0;
+	if (!is_visible(tracer, tracer->real_cred, tracee) ||
+	    domain->scope == PR_PTRACE_SCOPE_NO_ATTACH)
+		return -EPERM;
+	if (domain->scope == PR_PTRACE_SCOPE_CAPABILITY &&
+	    !is_over(ptrace_ns(tracer->real_cred), user_ns_of(tracee->cred)))
+		return -EPERM;
+	return 0;
+}
+
+/* Parent and child name one another, in whatever domain they are. */
+static __always_inline bool is_found(struct task_struct *target)
+{
+	struct task_struct *viewer = bpf_get_current_task_btf();
+
+	return is_visible(viewer, viewer->cred, target) ||
+	       target->real_parent->tgid == viewer->tgid ||
+	       viewer->real_parent->tgid == target->tgid;
+}
+
+/* -ESRCH would have the kernel look for it again, for ever. */
+SEC("lsm/task_kill")
+int BPF_PROG(kill, struct task_struct *target)
+{
+	__u64 cred = 0;
+
+	/* With credentials it is sent for who is not here: a USB request's owner. */
+	bpf_get_func_arg(ctx, 3, &cred);
+	return cred || is_found(target) ? 0 : -EPERM;
+}
+
+/* All members, as struct ys_bpf_member */
+SEC("iter/task")
+int list(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct ys_bpf_member member = {};
+	struct ys_bpf_domain *domain;
+
+	if (!task)
+		return 0;
+	domain = domain_of(task);
+	if (!domain)
+		return 0;
+	member.tgid = task->tgid;
+	member.tid = task->pid;
+	member.domain = *domain;
+	bpf_seq_write(ctx->meta->seq, &member, sizeof(member));
+	return 0;
+}
