@@ -122,7 +122,6 @@ class Manager:
             ours.close()
             raise
         self._keep(opened.session, OwnedFd(pidfd.detach()), ours)
-        _log.info("opened %s", _line(opened.session))
         asyncio.get_running_loop().call_soon(self.opened, opened.session)
         return opened
 
@@ -212,7 +211,7 @@ class Manager:
         session, watch = self._sessions.pop(session_id)
         watch.close()
         self._forget(session_id)
-        _log.info("ended %s: %s", session_id, why)
+        _log.info("ended %s: %s", _line(session), why)
         asyncio.get_running_loop().call_soon(self.ended, session)
         if session.domain and session.group == "user":
             self._look_at_idle_domains()
