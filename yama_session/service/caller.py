@@ -125,7 +125,7 @@ def check_leader(caller: Caller, pidfd: int) -> int:
     if pid != caller.pid:
         raise AccessDenied(f"leader is pid {pid}, but the caller is pid {caller.pid}")
     try:
-        same = leader.namespaces(pid) == leader.namespaces("self")
+        same = leader.namespaces(pid) == leader.own_namespaces()
     except OSError as error:
         raise InvalidArgument(f"leader {pid} cannot be looked at: {error.strerror}") from None
     if not leader.alive(pidfd):

@@ -158,9 +158,9 @@ def write_atomically(file: Path, text: str, mode: int = 0o600) -> None:
     Raises:
         OSError: it cannot be written; the old one is still there.
     """
-    temporary = file.with_name(f".{file.name}.new")
+    temporary = f"{file.parent}/.{file.name}.new"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-    with os.fdopen(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as stream:
+    with os.fdopen(os.open(temporary, flags, 0o600), "wb") as stream:
         os.fchmod(stream.fileno(), mode)
-        stream.write(text)
-    temporary.replace(file)
+        stream.write(text.encode())
+    os.replace(temporary, file)  # noqa: PTH105 - a login waits for it

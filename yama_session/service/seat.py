@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from yama_session.service import leader
+
 #: The seat of the machine's own consoles.
 SEAT0 = "seat0"
 
@@ -24,9 +26,9 @@ def seat(pid: int, tty: str) -> str:
         tty: the terminal as PAM names it, for where logind knows nothing.
     """
     try:
-        session = logind_session(Path(f"/proc/{pid}/cgroup").read_text())
+        session = logind_session(leader.read(f"/proc/{pid}/cgroup"))
         return seat_of_session(session) if session else seat_of_terminal(tty)
-    except (OSError, UnicodeDecodeError):
+    except OSError:
         return seat_of_terminal(tty)
 
 
