@@ -215,6 +215,14 @@ def _relational() -> None:
     set_sysctl(RELATIONAL)
 
 
+@pytest.fixture(autouse=True)
+def _own_grants() -> Iterator[None]:
+    """Let no test find what another one has granted."""
+    yield
+    for grant in json.loads(sh("yama-session allow-attach --list --json").out):
+        sh(f"yama-session allow-attach --revoke {grant['id']}")
+
+
 @pytest.fixture(scope="module")
 def alice() -> Iterator[Login]:
     with policy(DESKTOP), rules(OWN), Login("alice") as login:
