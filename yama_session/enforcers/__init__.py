@@ -67,9 +67,10 @@ def best() -> Enforcer:
     Raises:
         EnforcerError: it has none; the message says why, for each.
     """
-    states = [(enforcer, enforcer.available()) for enforcer in ENFORCERS]
-    for enforcer, state in states:
+    reasons = []
+    for enforcer in ENFORCERS:
+        state = enforcer.available()
         if state:
             return enforcer
-    reasons = "; ".join(f"{enforcer.name} is {state}" for enforcer, state in states)
-    raise EnforcerError(f"this kernel has no enforcer: {reasons}")
+        reasons.append(f"{enforcer.name} is {state}")
+    raise EnforcerError(f"this kernel has no enforcer: {'; '.join(reasons)}")

@@ -154,6 +154,11 @@ class Policy:
         """Whether any rule asks for a group, so that the groups must be looked up."""
         return any(rule.match.group is not None for rule in self.rules)
 
+    @property
+    def needs_seat(self) -> bool:
+        """Whether any rule asks for a seat, so that it must be looked up."""
+        return any(rule.match.seat is not None for rule in self.rules)
+
     def resolve(self, login: Login) -> Decision:
         """Return what a login gets.
 

@@ -22,7 +22,6 @@ from yama_session.service.limits import Bucket
 from yama_session.service.manager import Manager, Opened
 from yama_session.service.records import Session
 from yama_session.service.refusal import EnforcerUnavailable, InvalidArgument
-from yama_session.service.seat import seat
 from yama_session.service.sight import shown, sight
 from yama_session.service.state import PolicyState
 from yama_session.service.subscribers import Subscribers
@@ -159,7 +158,7 @@ class Handler:
         if flags:
             raise InvalidArgument(f"flags = {flags:#x}: none is defined, send 0")
         pid = check_leader(caller, pidfd.fileno())
-        login = Login(user, uid, (), service, tty, rhost, seat(pid, tty))
+        login = Login(user, uid, (), service, tty, rhost)
         return _reply_of(await self._manager.open(login, pid, pidfd))
 
     def _status(self, caller: Caller) -> dict[str, object]:

@@ -80,7 +80,7 @@ class Manager:
             Refusal: one of its kinds says what is wrong; nothing has changed.
             OSError: the leader has exited, or the record cannot be written.
         """
-        decision = await self._policy.decide(login)
+        decision = await self._policy.decide(login, pid)
         if login.uid in self._idle() and not self.users.fits(login.uid, decision.settings):
             # The policy has changed and perhaps nobody is left to wait for.
             await self._drop_unpopulated({login.uid})

@@ -14,6 +14,7 @@ from yama_session.service.accounts import Accounts
 from yama_session.service.fallback import write_exempt, write_floor
 from yama_session.service.lastgood import LastGood
 from yama_session.service.refusal import EnforcerUnavailable, NoSuchUser, PolicyUnavailable
+from yama_session.service.seat import seat
 from yama_session.service.support import unsupported
 
 _log = logging.getLogger(__name__)
@@ -106,8 +107,14 @@ class PolicyState:
                 raise EnforcerUnavailable(self._tell(self.unsupported, in_force=True))
             _log.info("policy in force: %d rules", len(reading.policy.rules))
 
-    async def decide(self, login: Login) -> Decision:
-        """Return what a login gets; its groups are looked up only if a rule asks for one.
+    async def decide(self, login: Login, pid: int) -> Decision:
+        """Return what a login gets.
+
+        Its groups and its seat are looked up only if a rule asks for one.
+
+        Args:
+            login: who logs in, and how.
+            pid: the leader.
 
         Raises:
             PolicyUnavailable: no policy has been read, or the name service
@@ -123,6 +130,8 @@ class PolicyState:
                     raise NoSuchUser(str(error)) from None
                 raise PolicyUnavailable(str(error)) from None
             login = replace(login, groups=groups)
+        if policy.needs_seat:
+            login = replace(login, seat=seat(pid, login.tty))
         return policy.resolve(login)
 
     def _require(self) -> Reading:
