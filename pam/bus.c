@@ -252,8 +252,7 @@ static int because(char *why, const char *what, int r)
  * @ret:   the plan, checked; untouched on failure
  * @why:   room for WHY_MAX bytes, set on failure
  *
- * The connection is kept until the reply is here: the service compares the
- * leader with the process that it is connected to.
+ * The service compares the leader with the process that it is connected to.
  *
  * Return: 0; -EUSERS: there may be no more sessions; or another negative errno,
  * whatever was wrong with bus or service.
@@ -299,6 +298,8 @@ int bus_open_session(const struct login *login, struct plan *ret, char *why)
 	if (r < 0)
 		return r;
 	*ret = plan;
+	ret->bus = bus;
 	plan = plan_none;
+	bus = NULL;
 	return 0;
 }

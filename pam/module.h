@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include <security/pam_modules.h>
+#include <systemd/sd-bus.h>
 
 #include "yama_native.h"
 
@@ -80,10 +81,13 @@ enum proc {
  * @token:    yama domain or Landlock ruleset, -1 if unset
  * @mount:    detached procfs, -1 if unset
  * @lifetime: its closing tells the service to look, -1 if unset
+ * @bus:      the connection that the plan came by, NULL if there was none
  * @split:    made without the service, for this login alone
  * @begun:    set by plan_carry_out() before the first step without undo
  *
- * The plan owns its descriptors; they are close-on-exec and above 2.
+ * The plan owns its descriptors; they are close-on-exec and above 2.  It keeps
+ * the connection until it has been carried out: at its end the daemon of the
+ * bus has work to do, for which no login need wait.
  */
 struct plan {
 	char id[ID_MAX + 1];
@@ -95,6 +99,7 @@ struct plan {
 	int token;
 	int mount;
 	int lifetime;
+	sd_bus *bus;
 	bool split;
 	bool begun;
 };

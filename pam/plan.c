@@ -42,6 +42,8 @@ void plan_release(struct plan *plan)
 	close_fd(&plan->token);
 	close_fd(&plan->mount);
 	close_fd(&plan->lifetime);
+	/* The variant that flushes would wait for a stopped daemon */
+	plan->bus = sd_bus_close_unref(plan->bus);
 }
 
 static int wrong(char *why, const char *text)
