@@ -21,6 +21,7 @@ from logins import set_sysctl, sh, wait_for
 from yama_session.enforcers import State
 from yama_session.enforcers.bpf import loader, state
 from yama_session.enforcers.bpf.loader import Programs
+from yama_session.errors import BpfError
 from yama_session.levels import Scope, View
 from yama_session.native import OwnedFd, lib
 from yama_session.procfs import HidePid, Procfs
@@ -43,7 +44,7 @@ def programs() -> Iterator[Programs]:
 def token(programs: Programs) -> Iterator[OwnedFd]:
     with programs.domain(Scope.CLASSIC, View.DOMAIN) as token:
         yield token
-        programs.forget(token)
+        programs.retain(())
 
 
 def of(programs: Programs, pid: int) -> loader.Description | None:
@@ -361,14 +362,14 @@ def test_joining_sideways_needs_what_leaving_needs(programs: Programs, token: Ow
 
         assert within(sideways, into, nobody) == -errno.EPERM
         assert within(sideways, into) > 0
-        programs.forget(other)
+        programs.retain({programs.info(token).id})
         assert within(sideways, nobody) == -errno.ENOENT
 
 
 def test_the_service_knows_who_is_where(programs: Programs, token: OwnedFd) -> None:
     into, nest = partial(join, token), partial(enter, Scope.CAPABILITY, View.ALL)
     with waiting(into) as one, waiting(into, nest) as two, waiting() as outside:
-        domain = programs.identity(token)
+        domain = programs.info(token).id
         first, second = of(programs, one), of(programs, two)
         assert first == loader.Description((domain,), Scope.CLASSIC, View.DOMAIN)
         assert second is not None
@@ -386,17 +387,49 @@ def test_a_forgotten_domain_keeps_its_members(programs: Programs) -> None:
         programs.domain(Scope.CLASSIC, View.DOMAIN) as token,
         waiting(partial(join, token), nobody) as member,
     ):
-        assert programs.known(token)
-        programs.forget(token)
-        programs.forget(token)
-        assert not programs.known(token)
-        assert of(programs, member) is not None
+        known = programs.info(token)
+        programs.retain({known.id})
+        assert programs.info(token) == known
+        for _ in range(2):
+            programs.retain(())
+            with pytest.raises(BpfError, match="no longer there"):
+                programs.info(token)
+        assert of(programs, member) == known
+
+
+def test_a_process_leads_back_to_the_token_of_its_domain(
+    programs: Programs, token: OwnedFd
+) -> None:
+    into = partial(join, token)
+    own = partial(enter, Scope.CLASSIC, View.DOMAIN)
+    with (
+        waiting(into) as member,
+        OwnedFd(os.pidfd_open(member)) as pidfd,
+        programs.open(pidfd.fileno()) as found,
+    ):
+        assert programs.info(found) == programs.info(token)
+    for steps in ([], [own]):
+        with (
+            waiting(*steps) as other,
+            OwnedFd(os.pidfd_open(other)) as pidfd,
+            pytest.raises(BpfError, match="in no domain that can be joined"),
+        ):
+            programs.open(pidfd.fileno())
+
+
+def test_a_domain_is_nested_in_another(programs: Programs, token: OwnedFd) -> None:
+    with programs.domain(Scope.CAPABILITY, View.ALL, around=token) as inner:
+        outer, nested = programs.info(token), programs.info(inner)
+        assert nested.chain[:-1] == outer.chain
+        assert (nested.scope, nested.view) == (Scope.CAPABILITY, View.DOMAIN)
+        with waiting(partial(join, token)) as one, waiting(partial(join, inner)) as two:
+            assert {member.pid for member in programs.members(outer.id)} == {one, two}
 
 
 def test_loading_again_attaches_nothing(programs: Programs, token: OwnedFd) -> None:
     with Programs.load() as again:
         assert again.reused
-        assert again.known(token)
+        assert again.info(token) == programs.info(token)
         assert again.fds().keys() == programs.fds().keys()
 
 

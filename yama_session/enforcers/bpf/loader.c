@@ -237,6 +237,11 @@ int ys_bpf_drop(int map, const void *key)
 	return bpf_map_delete_elem(map, key);
 }
 
+int ys_bpf_next(int map, const void *key, void *ret)
+{
+	return bpf_map_get_next_key(map, key, ret);
+}
+
 int ys_bpf_read(int iterator_link)
 {
 	return bpf_iter_create(iterator_link);

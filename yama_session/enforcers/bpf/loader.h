@@ -47,10 +47,14 @@ int ys_bpf_is_bpffs(const char *path);
 /* The map of that name that the program of a link uses, or -ENOENT */
 int ys_bpf_map_of(int link, const char *name);
 
-/* Entries of a map; ys_bpf_get() is -ENOENT where there is none */
+/*
+ * Entries of a map; ys_bpf_get() is -ENOENT where there is none.
+ * ys_bpf_next() gives the key after one, the first after NULL; -ENOENT: no more.
+ */
 int ys_bpf_put(int map, const void *key, const void *value);
 int ys_bpf_get(int map, const void *key, void *ret);
 int ys_bpf_drop(int map, const void *key);
+int ys_bpf_next(int map, const void *key, void *ret);
 
 /* A descriptor that reads as one struct ys_bpf_member for each member */
 int ys_bpf_read(int iterator_link);

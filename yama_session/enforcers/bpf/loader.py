@@ -17,7 +17,7 @@ import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -145,45 +145,52 @@ class Programs:
             for name, link in self._links.items()
         }
 
-    def domain(self, scope: Scope, view: View) -> OwnedFd:
-        """Make a domain that is nested in none, and return the token that opens it.
+    def domain(self, scope: Scope, view: View, around: OwnedFd | None = None) -> OwnedFd:
+        """Make a domain, and return the token that opens it.
 
         Args:
-            scope: its level.
-            view: its view.
+            scope: its level; a weaker one than around it loosens nothing.
+            view: its view, likewise.
+            around: the token of the domain that it is nested in; without one
+                it is nested in none.
 
         Raises:
-            BpfError: there are too many.
+            BpfError: there are too many, they nest too deep, or the domain
+                around it has been forgotten.
         """
-        return self._token(self._new_key(scope, view))
+        return self._token(self._new_key(scope, view, around and self._value(around)))
 
-    def known(self, token: OwnedFd) -> bool:
-        """Return whether the domain of a token can be joined still.
-
-        Raises:
-            DomainError: the descriptor is no token.
-        """
-        return self._value(token) is not None
-
-    def identity(self, token: OwnedFd) -> int:
-        """Return the id of the domain that a token opens.
+    def info(self, token: OwnedFd) -> Description:
+        """Return what the domain is that a token opens.
 
         Raises:
             DomainError: the descriptor is no token.
             BpfError: its domain has been forgotten.
         """
-        value = self._value(token)
-        if value is None:
-            raise BpfError("the domain that the token opens is no longer there")
-        return _described(value).id
+        return _described(self._value(token))
 
-    def forget(self, token: OwnedFd) -> None:
-        """Let nobody join the domain of a token any more; who is in it stays.
+    def open(self, pidfd: int) -> OwnedFd:
+        """Return a token that opens the domain of a process.
 
         Raises:
-            DomainError: the descriptor is no token.
+            BpfError: the process has exited or is in none, or its domain has
+                been forgotten or never had a key.
         """
-        self._drop_key(_key_of(token))
+        domain = self.describe(pidfd)
+        for key, id_ in self._known():
+            if domain is not None and id_ == domain.id:
+                return self._token(key)
+        raise BpfError("the process is in no domain that can be joined")
+
+    def retain(self, ids: Collection[int]) -> None:
+        """Let nobody join any domain but these any more; who is in one stays.
+
+        Args:
+            ids: of the domains that are kept.
+        """
+        for key, id_ in list(self._known()):
+            if id_ not in ids:
+                self._drop_key(key)
 
     def describe(self, pidfd: int) -> Description | None:
         """Return the domain of a process, ``None`` if it is in none or has exited.
@@ -265,16 +272,29 @@ class Programs:
         if _succeeded("test the BPF programs", ret):
             raise BpfError(f"the BPF programs do not enforce: {_SELFTEST[ret]}")
 
-    def _new_key(self, scope: Scope, view: View) -> bytes:
+    def _new_key(self, scope: Scope, view: View, around: Any = None) -> bytes:
         key = secrets.token_bytes(native.YS_BPF_KEY_SIZE)
-        value = ffi.new("struct ys_bpf_domain *")
-        value.chain[0] = secrets.randbits(64) | 1
-        value.owner[0] = _INITIAL_USER_NS
-        value.view[0] = value.max_view = view
-        value.scope = scope
-        value.depth = 1
+        value = ffi.new("struct ys_bpf_domain *", around and around[0])
+        level = value.depth
+        if level == lib.YS_BPF_DEPTH:
+            raise BpfError(f"domains nest at most {level} deep")
+        value.chain[level] = secrets.randbits(64) | 1
+        value.owner[level] = _INITIAL_USER_NS
+        value.view[level] = view
+        value.max_view = max(value.max_view, view)
+        value.scope = max(value.scope, scope)
+        value.depth = level + 1
         _succeeded("make a domain", lib.ys_bpf_put(self._keys.fileno(), _bytes(key), value))
         return key
+
+    def _known(self) -> Iterator[tuple[bytes, int]]:
+        """Yield the key of each domain that can be joined, and its id."""
+        key, found = ffi.NULL, ffi.new(f"unsigned char[{native.YS_BPF_KEY_SIZE}]")
+        value = ffi.new("struct ys_bpf_domain *")
+        while lib.ys_bpf_next(self._keys.fileno(), key, found) == 0:
+            if lib.ys_bpf_get(self._keys.fileno(), found, value) == 0:
+                yield bytes(found), value.chain[value.depth - 1]
+            key = found
 
     def _drop_key(self, key: bytes) -> None:
         ret = lib.ys_bpf_drop(self._keys.fileno(), _bytes(key))
@@ -285,7 +305,7 @@ class Programs:
         value = ffi.new("struct ys_bpf_domain *")
         ret = lib.ys_bpf_get(self._keys.fileno(), _bytes(_key_of(token)), value)
         if ret == -errno.ENOENT:
-            return None
+            raise BpfError("the domain that the token opens is no longer there")
         _succeeded("look a domain up", ret)
         return value
 
