@@ -32,6 +32,7 @@ static const struct {
 	{ "fallback=deny", set_fallback, FALLBACK_DENY },
 	{ "fallback=skip", set_fallback, FALLBACK_SKIP },
 	{ "enforcer=yama", set_enforcer, YS_YAMA },
+	{ "enforcer=bpf", set_enforcer, YS_BPF },
 	{ "enforcer=landlock", set_enforcer, YS_LANDLOCK },
 	{ "debug", set_debug, true },
 };
@@ -54,13 +55,12 @@ int args_parse(pam_handle_t *pamh, int argc, const char **argv,
 
 	*ret = (struct args) {
 		.fallback = FALLBACK_STRICT,
-		.enforcer = YS_YAMA,
 	};
 	for (int i = 0; i < argc; i++) {
 		if (parse_one(argv[i], ret) == 0)
 			continue;
 		pam_syslog(pamh, LOG_ERR,
-			   "argument \"%s\" is unknown: known are fallback=strict|deny|skip, enforcer=yama|landlock and debug",
+			   "argument \"%s\" is unknown: known are fallback=strict|deny|skip, enforcer=yama|bpf|landlock and debug",
 			   argv[i]);
 		r = -EINVAL;
 	}

@@ -193,6 +193,7 @@ static int read_words(struct plan *plan, const char *action,
 		"",
 		[YS_YAMA] = "yama",
 		[YS_LANDLOCK] = "landlock",
+		[YS_BPF] = "bpf",
 	};
 	static const char *const procs[] = {
 		[PROC_PRIVATE] = "private",

@@ -20,11 +20,19 @@
  */
 #define THREAD	PR_PTRACE_SCOPE_F_THREAD
 
-static bool has_domain(void)
+/**
+ * has_domain - is the caller in a domain, of whatever kind?
+ *
+ * A BPF program shows its domains in no file, but answers for the caller's: one
+ * that passes neither test would confine nothing.
+ */
+bool has_domain(void)
 {
 	struct ys_domain_info info;
 
-	return ys_describe(getpid(), &info) == 1;
+	return ys_describe(getpid(), &info) == 1 ||
+	       ys_check(PR_PTRACE_SCOPE_RELATIONAL, PR_PTRACE_VIEW_ALL) >= 0 ||
+	       ys_check(PR_PTRACE_SCOPE_CLASSIC, PR_PTRACE_VIEW_DOMAIN) >= 0;
 }
 
 /*
@@ -42,16 +50,19 @@ static pid_t outsider(const struct plan *plan)
 /*
  * To join the domain is to leave the present one.  Where the kernel refuses
  * that (level 3, a tracer), the session is nested: never looser than asked.
+ * Without a token it is nested from the start.
  */
 static int apply_token(const struct plan *plan, bool *ret_nested)
 {
-	bool inside = plan->enforcer == YS_YAMA && has_domain();
+	bool inside = plan->enforcer != YS_LANDLOCK && has_domain();
 	int r;
 
-	r = ys_token_apply(plan->enforcer, plan->token, THREAD);
-	if (r != -EPERM || !inside)
-		return r;
-	*ret_nested = true;
+	if (plan->token >= 0) {
+		r = ys_token_apply(plan->enforcer, plan->token, THREAD);
+		if (r != -EPERM || !inside)
+			return r;
+	}
+	*ret_nested = inside;
 	return ys_enter(plan->scope, plan->view, THREAD);
 }
 
@@ -88,8 +99,9 @@ static int confine_child(const struct login *login, const struct plan *plan)
 	bool nested;
 
 	if (plan->mount >= 0) {
-		mount = ys_procfs_new(plan->proc == PROC_PTRACEABLE ?
-				      YS_HIDEPID_PTRACEABLE : YS_HIDEPID_OFF);
+		mount = ys_procfs_new(plan->enforcer == YS_YAMA &&
+				      plan->proc != PROC_PTRACEABLE ?
+				      YS_HIDEPID_OFF : YS_HIDEPID_PTRACEABLE);
 		if (mount < 0)
 			return mount;
 	}
@@ -148,7 +160,7 @@ int plan_carry_out(const struct login *login, struct plan *plan)
 
 	if (plan->action == ACTION_STAY)
 		return 0;
-	if (plan->token < 0) {
+	if (!plan->enforcer) {
 		open_unconfined(login);
 		return 0;
 	}

@@ -50,10 +50,16 @@ static bool pid1_is_out_of_reach(void)
 
 static bool is_confined(const struct args *args)
 {
-	struct ys_domain_info info;
-
-	return ys_describe(getpid(), &info) == 1 ||
+	return has_domain() ||
 	       (args->enforcer == YS_LANDLOCK && pid1_is_out_of_reach());
+}
+
+/* The programs of the enforcer bpf outlive the service that has loaded them */
+static enum ys_enforcer choose(const struct args *args)
+{
+	if (args->enforcer)
+		return args->enforcer;
+	return ys_has(1) >= 0 && !ys_is_series() ? YS_BPF : YS_YAMA;
 }
 
 /*
@@ -78,31 +84,47 @@ static void raise_to_floor(const struct login *login, struct plan *plan)
 		plan->view = view;
 }
 
+/* What the plan applies: 0, or a negative errno */
+static int make_token(struct plan *plan)
+{
+	switch (plan->enforcer) {
+	case YS_YAMA:
+		plan->token = ys_create(plan->scope, plan->view,
+					PR_PTRACE_SCOPE_F_TOPLEVEL);
+		/* If that is not allowed, one below the present domain */
+		if (plan->token == -EPERM)
+			plan->token = ys_create(plan->scope, plan->view, 0);
+		break;
+	case YS_BPF:	/* only the service makes tokens: one below, always */
+		return ys_has(1) < 0 ? -EOPNOTSUPP : 0;
+	case YS_LANDLOCK:
+		plan->token = ys_landlock_create();
+		break;
+	}
+	return plan->token < 0 ? plan->token : 0;
+}
+
 /* An own domain for this login alone: nothing is known of the user's others */
-static int split_session(const struct login *login, const struct args *args,
+static int split_session(const struct login *login, enum ys_enforcer enforcer,
 			 struct plan *ret)
 {
 	__cleanup(plan_release) struct plan plan = plan_none;
-	bool yama = args->enforcer == YS_YAMA;
+	bool levels = enforcer != YS_LANDLOCK;
+	int r;
 
 	plan.action = ACTION_OPEN;
-	plan.enforcer = args->enforcer;
-	plan.scope = yama ? PR_PTRACE_SCOPE_RELATIONAL : PR_PTRACE_SCOPE_CLASSIC;
+	plan.enforcer = enforcer;
+	plan.scope = levels ? PR_PTRACE_SCOPE_RELATIONAL :
+			      PR_PTRACE_SCOPE_CLASSIC;
 	plan.view = PR_PTRACE_VIEW_DOMAIN;
-	plan.proc = yama ? PROC_PRIVATE : PROC_PTRACEABLE;
-	/* Landlock has these levels and no others */
-	if (yama)
+	plan.proc = enforcer == YS_YAMA ? PROC_PRIVATE : PROC_PTRACEABLE;
+	if (levels)
 		raise_to_floor(login, &plan);
-	plan.token = yama ? ys_create(plan.scope, plan.view,
-				      PR_PTRACE_SCOPE_F_TOPLEVEL) :
-			    ys_landlock_create();
-	/* Where a top-level one is not allowed, one below the present domain */
-	if (yama && plan.token == -EPERM)
-		plan.token = ys_create(plan.scope, plan.view, 0);
-	if (plan.token < 0)
-		return plan.token;
-	plan.mount = ys_procfs_new(yama ? YS_HIDEPID_OFF :
-					  YS_HIDEPID_PTRACEABLE);
+	r = make_token(&plan);
+	if (r < 0)
+		return r;
+	plan.mount = ys_procfs_new(enforcer == YS_YAMA ? YS_HIDEPID_OFF :
+							 YS_HIDEPID_PTRACEABLE);
 	if (plan.mount < 0)
 		return plan.mount;
 	plan.split = true;
@@ -124,6 +146,7 @@ static int split_session(const struct login *login, const struct args *args,
 int local_plan(const struct login *login, const struct args *args,
 	       const char *why, struct plan *ret)
 {
+	const enum ys_enforcer enforcer = choose(args);
 	pam_handle_t *pamh = login->pamh;
 	int r;
 
@@ -156,12 +179,11 @@ int local_plan(const struct login *login, const struct args *args,
 		ret->action = ACTION_OPEN;
 		return 0;
 	}
-	r = split_session(login, args, ret);
+	r = split_session(login, enforcer, ret);
 	if (r < 0) {
 		pam_syslog(pamh, LOG_ERR,
 			   "service unavailable (%s): fallback strict: cannot confine %s by %s: %s",
-			   why, login->user,
-			   args->enforcer == YS_YAMA ? "yama" : "landlock",
+			   why, login->user, enforcer_name(enforcer),
 			   strerrordesc_np(-r));
 		return r;
 	}

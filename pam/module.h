@@ -30,7 +30,8 @@ enum fallback {
 /**
  * struct args - the module's arguments
  * @fallback: what to do for a user while the service does not answer
- * @enforcer: what confines then, under FALLBACK_STRICT
+ * @enforcer: what confines then, under FALLBACK_STRICT; 0: domains of whatever
+ *            kind the kernel has
  * @debug:    say more in the journal
  */
 struct args {
@@ -78,7 +79,8 @@ enum proc {
  * @scope:    level that must hold afterwards
  * @view:     view that must hold afterwards
  * @proc:     kind of @mount
- * @token:    yama domain or Landlock ruleset, -1 if unset
+ * @token:    domain or Landlock ruleset; -1 if there is no enforcer, or to have
+ *            a domain made inside the present one
  * @mount:    detached procfs, -1 if unset
  * @lifetime: its closing tells the service to look, -1 if unset
  * @bus:      the connection that the plan came by, NULL if there was none
@@ -110,7 +112,7 @@ int args_parse(pam_handle_t *pamh, int argc, const char **argv,
 
 /* plan.c */
 extern const struct plan plan_none;	/* stays where it is, owns nothing */
-const char *plan_enforcer_name(const struct plan *plan);
+const char *enforcer_name(enum ys_enforcer enforcer);
 int plan_check(const struct plan *plan, char *why);
 void plan_release(struct plan *plan);
 
@@ -141,6 +143,7 @@ int exempt_match(const char *text, size_t len, uid_t uid,
 int exempt_read(uid_t uid, exempt_in_group_t in_group, void *data);
 
 /* confine.c */
+bool has_domain(void);
 int plan_carry_out(const struct login *login, struct plan *plan);
 
 /* lifetime.c: the handle owns the descriptor from here on */

@@ -25,11 +25,13 @@ const struct plan plan_none = {
 	.lifetime = -1,
 };
 
-const char *plan_enforcer_name(const struct plan *plan)
+const char *enforcer_name(enum ys_enforcer enforcer)
 {
-	switch (plan->enforcer) {
+	switch (enforcer) {
 	case YS_YAMA:
 		return "yama";
+	case YS_BPF:
+		return "bpf";
 	case YS_LANDLOCK:
 		return "landlock";
 	default:
@@ -81,6 +83,13 @@ static bool is_domain(int fd, unsigned int scope, unsigned int view)
 	       info.view >= view;
 }
 
+static bool is_key(int fd)
+{
+	unsigned char key[YS_BPF_KEY_SIZE];
+
+	return ys_bpf_key(fd, key) == 0;
+}
+
 static bool is_procfs_root(int fd)
 {
 	struct statfs fs;
@@ -103,6 +112,10 @@ static int check_token(const struct plan *plan, char *why)
 	case YS_YAMA:
 		if (!is_domain(plan->token, plan->scope, plan->view))
 			return wrong(why, "token is no domain of that strength");
+		return 0;
+	case YS_BPF:	/* its strength shows when it is applied */
+		if (!is_key(plan->token))
+			return wrong(why, "token is no key of a domain");
 		return 0;
 	case YS_LANDLOCK:
 		if (plan->view != PR_PTRACE_VIEW_DOMAIN)
@@ -145,9 +158,9 @@ int plan_check(const struct plan *plan, char *why)
 		return wrong(why, "no lifetime");
 	if (plan->mount >= 0 && (!plan->enforcer || plan->proc == PROC_HOST))
 		return wrong(why, "mount that nobody asked for");
-	/* A yama domain hides in every instance; Landlock needs its own */
-	if (plan->mount < 0 && plan->enforcer == YS_LANDLOCK &&
-	    plan->proc != PROC_HOST)
+	/* A yama domain hides in every instance; the others need their own */
+	if (plan->mount < 0 && plan->enforcer && plan->enforcer != YS_YAMA &&
+	    plan->view && plan->proc != PROC_HOST)
 		return wrong(why, "no mount");
 	if (plan->mount >= 0 && !is_procfs_root(plan->mount))
 		return wrong(why, "mount is no procfs");

@@ -95,7 +95,7 @@ static void tell_opened(const struct login *login, const struct plan *plan,
 	if (plan->split) {
 		pam_syslog(login->pamh, LOG_WARNING,
 			   "opened session %s for %s: enforcer=%s scope=%u view=%u proc=%s; service unavailable (%s): fallback strict: own domain for %s, split from the user's other sessions",
-			   id, login->user, plan_enforcer_name(plan),
+			   id, login->user, enforcer_name(plan->enforcer),
 			   plan->scope, plan->view, procs[plan->proc], why,
 			   login->user);
 		return;
@@ -108,7 +108,7 @@ static void tell_opened(const struct login *login, const struct plan *plan,
 	}
 	pam_syslog(login->pamh, LOG_INFO,
 		   "opened session %s for %s: enforcer=%s scope=%u view=%u proc=%s",
-		   id, login->user, plan_enforcer_name(plan), plan->scope,
+		   id, login->user, enforcer_name(plan->enforcer), plan->scope,
 		   plan->view, procs[plan->proc]);
 }
 
@@ -148,7 +148,7 @@ static int open_session(const struct login *login, const struct args *args)
 				   "service unavailable (%s): fallback strict",
 				   why);
 		pam_syslog(login->pamh, LOG_ERR, "cannot confine %s by %s: %s",
-			   login->user, plan_enforcer_name(&plan),
+			   login->user, enforcer_name(plan.enforcer),
 			   strerrordesc_np(-r));
 		return refuse(login, &plan);
 	}
