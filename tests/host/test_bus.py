@@ -121,7 +121,7 @@ def test_properties_are_told_to_everyone_and_count_what_is_theirs(service: Servi
     assert [item["NSessions"] for item in (root, nobody, other)] == [2, 1, 0]
     assert root["Version"] == __version__
     assert root["PolicyState"] == "loaded"
-    assert set(root["Enforcers"]) == {"yama", "landlock"}
+    assert set(root["Enforcers"]) == {"yama", "bpf", "landlock"}
     assert {**root, "NSessions": 1} == nobody
 
 

@@ -62,7 +62,7 @@ def test_status_in_json_has_every_part(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["status", "--json"]) == 0
     status = json.loads(capsys.readouterr().out)
     assert set(status) == {"enforcers", "kernel_abi", "domain", "ptrace_scope", "service"}
-    assert set(status["enforcers"]) == {"yama", "landlock"}
+    assert set(status["enforcers"]) == {"yama", "bpf", "landlock"}
     assert all(state["reason"] for state in status["enforcers"].values())
 
 
@@ -70,7 +70,7 @@ def test_status_for_people_says_the_same(capsys: pytest.CaptureFixture[str]) -> 
     assert main(["status"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("enforcer yama: ")
-    assert lines[1].startswith("enforcer landlock: ")
+    assert lines[2].startswith("enforcer landlock: ")
     assert any(line.startswith("service") for line in lines)
 
 

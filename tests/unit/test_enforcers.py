@@ -1,5 +1,6 @@
 """The honours table, and what follows from it."""
 
+import os
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from yama_session.enforcers import (
     ENFORCERS,
     HONOURS,
     Availability,
+    BpfEnforcer,
     Honour,
     LandlockEnforcer,
     State,
@@ -90,6 +92,39 @@ def test_what_landlock_honours(change: dict[str, Any], honour: Honour | None, wo
     assert shortfalls("yama", settings) == ()
 
 
+@pytest.mark.parametrize(
+    ("change", "honour"),
+    [
+        ({}, None),
+        ({"scope": Scope.NO_ATTACH}, None),
+        ({"view": View.ALL}, None),
+        ({"view": View.INFERIORS}, None),
+        ({"group": Group.USER}, None),
+        ({"proc": Proc.HOST}, Honour.PARTLY),
+        ({"override": True}, Honour.NO),
+    ],
+)
+def test_what_bpf_honours(change: dict[str, Any], honour: Honour | None) -> None:
+    found = shortfalls("bpf", replace(Settings(), **change))
+    assert [item.cell.honour for item in found] == ([honour] if honour else [])
+
+
+def test_bpf_without_its_programs_makes_no_domain() -> None:
+    bpf = BpfEnforcer()
+    with pytest.raises(EnforcerError, match="session service"):
+        bpf.token(Settings())
+    with pytest.raises(EnforcerError, match="session service"):
+        bpf.domain_of(os.getpid())
+    with pytest.raises(EnforcerError, match="sysctl"):
+        bpf.token(Settings(override=True))
+
+
+def test_bpf_is_not_used_by_a_process_that_refuses_it() -> None:
+    bpf = BpfEnforcer()
+    bpf.refuse("the self test failed")
+    assert bpf.available() == Availability(State.DISABLED, "the self test failed")
+
+
 def test_the_worst_shortfall_comes_first() -> None:
     found = shortfalls("landlock", Settings(Scope.CAPABILITY, View.DOMAIN, Group.USER))
     assert [item.word for item in found] == ["group=user", "scope=capability"]
@@ -103,11 +138,11 @@ def test_an_accepted_word_covers_no_other() -> None:
 
 
 def test_an_unknown_enforcer_is_named_with_the_choices() -> None:
-    with pytest.raises(EnforcerError, match="no enforcer 'smack': choose from yama, landlock"):
+    with pytest.raises(EnforcerError, match="no enforcer 'smack': choose from yama, bpf, landlock"):
         by_name("smack")
 
 
 def test_the_documented_table_has_a_line_for_each_row() -> None:
     lines = honours_markdown().splitlines()
     assert len(lines) == len(HONOURS) + 2
-    assert "| `group=user` | yes | no: a process cannot join a Landlock domain" in lines[10]
+    assert "| `group=user` | yes | yes | no: a process cannot join a Landlock domain" in lines[10]

@@ -36,7 +36,7 @@ def test_hidepid_enum_has_the_numbers_of_the_header() -> None:
 
 
 def test_enforcers_have_the_numbers_of_the_header() -> None:
-    expected = {"yama": lib.YS_YAMA, "landlock": lib.YS_LANDLOCK}
+    expected = {"yama": lib.YS_YAMA, "bpf": lib.YS_BPF, "landlock": lib.YS_LANDLOCK}
     assert {enforcer.name: enforcer.number for enforcer in ENFORCERS} == expected
 
 

@@ -45,6 +45,11 @@ def test_view_domain_over_open_mounts_again() -> None:
     assert settings('preset = "open"\nview = "domain"').proc is Proc.PRIVATE
 
 
+def test_bpf_with_either_group() -> None:
+    for group in Group:
+        assert settings(f'enforcer = "bpf"\ngroup = "{group.value}"').group is group
+
+
 def test_landlock_with_group_session() -> None:
     assert settings('enforcer = "landlock"\ngroup = "session"').group is Group.SESSION
 
@@ -63,8 +68,8 @@ def test_landlock_with_group_session() -> None:
         ('group = "tty"', 2, ["'tty'", "'session', 'user'"]),
         ('proc = "none"', 2, ["'none'", "'private', 'ptraceable', 'host'"]),
         ("override = 1", 2, ["override = 1", "true or false"]),
-        ('enforcer = "bpf"', 2, ["'bpf'", "'yama', 'landlock'"]),
-        ("enforcer = [1]", 2, ["[1]", "'yama', 'landlock'"]),
+        ('enforcer = "smack"', 2, ["'smack'", "'yama', 'bpf', 'landlock'"]),
+        ("enforcer = [1]", 2, ["[1]", "'yama', 'bpf', 'landlock'"]),
         ('preset = "open"\nscpoe = 1', 3, ["'scpoe'", "'scope'"]),
         ("scpoe = 1", 2, ["'scpoe'", "'scope'"]),
         ('match = { user = "bob" }', 1, ["says nothing", "'preset'"]),
@@ -82,6 +87,8 @@ def test_landlock_with_group_session() -> None:
             ["override = true", "'yama'"],
         ),
         ('enforcer = "landlock"\ngroup = "session"\nproc = "host"', 4, ["'host'", "'private'"]),
+        ('enforcer = "bpf"\noverride = true', 2, ["'bpf'", "override", "'yama'"]),
+        ('enforcer = "bpf"\nproc = "host"', 3, ["'bpf'", "'host'", "'private'"]),
         ('preset = "kiosk"\nmatch.service = "sshd"', 3, ["group = 'session'"]),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from yama_session.enforcers._base import Availability, DomainEnforcer, Enforcer, State
+from yama_session.enforcers._bpf import BpfEnforcer
 from yama_session.enforcers._honours import (
     HONOURS,
     Cell,
@@ -18,9 +19,11 @@ from yama_session.enforcers._yama import YamaEnforcer
 from yama_session.errors import EnforcerError
 
 __all__ = [
+    "BPF",
     "ENFORCERS",
     "HONOURS",
     "Availability",
+    "BpfEnforcer",
     "Cell",
     "DomainEnforcer",
     "Enforcer",
@@ -38,8 +41,11 @@ __all__ = [
     "shortfalls",
 ]
 
+#: The one that a process can use only in part until it has given it the programs.
+BPF = BpfEnforcer()
+
 # Strongest first.
-ENFORCERS: tuple[Enforcer, ...] = (YamaEnforcer(), LandlockEnforcer())
+ENFORCERS: tuple[Enforcer, ...] = (YamaEnforcer(), BPF, LandlockEnforcer())
 
 
 def by_name(name: str) -> Enforcer:

@@ -63,37 +63,53 @@ class Row:
 _YES = Cell(Honour.YES)
 
 
-def _row(word: str, asked: Callable[[Request], bool] | None, yama: Cell, landlock: Cell) -> Row:
-    return Row(word, asked, {"yama": yama, "landlock": landlock})
+def _row(
+    word: str, asked: Callable[[Request], bool] | None, yama: Cell, bpf: Cell, landlock: Cell
+) -> Row:
+    return Row(word, asked, {"yama": yama, "bpf": bpf, "landlock": landlock})
 
 
 _NO_LEVELS = Cell(
     Honour.PARTLY,
     "no levels: attach reaches the session's processes as far as the sysctl allows, none outside",
 )
+_ALWAYS_PTRACEABLE = Cell(
+    Honour.YES,
+    "always ptraceable: the session's set-uid and non-dumpable processes are hidden too",
+)
+_NAMES_VISIBLE = Cell(Honour.PARTLY, "the names of all processes stay visible")
+_BY_INSTANCE = Cell(
+    Honour.PARTLY, "open and chdir may say EPERM; the link count tells the number"
+)
+_NEEDS_SERVICE = Cell(
+    Honour.PARTLY, "a private /proc needs the session service or a pid namespace"
+)
 
 HONOURS: tuple[Row, ...] = (
-    _row("scope=classic", lambda r: r.scope == Scope.CLASSIC, _YES, _YES),
-    _row("scope=relational", lambda r: r.scope == Scope.RELATIONAL, _YES, _NO_LEVELS),
-    _row("scope=capability", lambda r: r.scope == Scope.CAPABILITY, _YES, _NO_LEVELS),
-    _row("scope=no-attach", lambda r: r.scope == Scope.NO_ATTACH, _YES, _NO_LEVELS),
+    _row("scope=classic", lambda r: r.scope == Scope.CLASSIC, _YES, _YES, _YES),
+    _row("scope=relational", lambda r: r.scope == Scope.RELATIONAL, _YES, _YES, _NO_LEVELS),
+    _row("scope=capability", lambda r: r.scope == Scope.CAPABILITY, _YES, _YES, _NO_LEVELS),
+    _row("scope=no-attach", lambda r: r.scope == Scope.NO_ATTACH, _YES, _YES, _NO_LEVELS),
     _row(
         "view=all",
         lambda r: r.view == View.ALL,
         _YES,
+        _YES,
         Cell(Honour.NO, "every Landlock domain hides what is outside it"),
     ),
-    _row("view=domain", lambda r: r.view == View.DOMAIN, _YES, _YES),
+    _row("view=domain", lambda r: r.view == View.DOMAIN, _YES, _YES, _YES),
     _row(
         "view=inferiors",
         lambda r: r.view == View.INFERIORS,
         _YES,
+        _YES,
         Cell(Honour.NO, "a Landlock domain knows no descendants"),
     ),
-    _row("group=session", lambda r: r.group == Group.SESSION, _YES, _YES),
+    _row("group=session", lambda r: r.group == Group.SESSION, _YES, _YES, _YES),
     _row(
         "group=user",
         lambda r: r.group == Group.USER,
+        _YES,
         _YES,
         Cell(Honour.NO, "a process cannot join a Landlock domain: use group=session"),
     ),
@@ -101,38 +117,22 @@ HONOURS: tuple[Row, ...] = (
         "proc=private",
         lambda r: r.proc == Proc.PRIVATE,
         _YES,
-        Cell(
-            Honour.YES,
-            "always ptraceable: the session's set-uid and non-dumpable processes are hidden too",
-        ),
+        _ALWAYS_PTRACEABLE,
+        _ALWAYS_PTRACEABLE,
     ),
-    _row("proc=ptraceable", lambda r: r.proc == Proc.PTRACEABLE, _YES, _YES),
-    _row(
-        "proc=host",
-        lambda r: r.proc == Proc.HOST,
-        _YES,
-        Cell(Honour.PARTLY, "the names of all processes stay visible"),
-    ),
+    _row("proc=ptraceable", lambda r: r.proc == Proc.PTRACEABLE, _YES, _YES, _YES),
+    _row("proc=host", lambda r: r.proc == Proc.HOST, _YES, _NAMES_VISIBLE, _NAMES_VISIBLE),
     _row(
         "override",
         lambda r: r.override,
         _YES,
+        Cell(Honour.NO, "a BPF program can refuse what the sysctl allows, not the reverse"),
         Cell(Honour.PARTLY, "the sysctl counts as for everybody"),
     ),
-    _row("capable processes inside see all", None, _YES, Cell(Honour.NO, "sudo included")),
-    _row("PR_SET_PTRACER across domains", None, _YES, Cell(Honour.NO)),
-    _row(
-        "a hidden name answers as a missing one",
-        None,
-        _YES,
-        Cell(Honour.PARTLY, "open and chdir may say EPERM; the link count tells the number"),
-    ),
-    _row(
-        "unprivileged use",
-        None,
-        _YES,
-        Cell(Honour.PARTLY, "a private /proc needs the session service or a pid namespace"),
-    ),
+    _row("capable processes inside see all", None, _YES, _YES, Cell(Honour.NO, "sudo included")),
+    _row("PR_SET_PTRACER across domains", None, _YES, Cell(Honour.NO), Cell(Honour.NO)),
+    _row("a hidden name answers as a missing one", None, _YES, _BY_INSTANCE, _BY_INSTANCE),
+    _row("unprivileged use", None, _YES, _NEEDS_SERVICE, _NEEDS_SERVICE),
 )
 
 

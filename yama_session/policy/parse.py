@@ -283,9 +283,10 @@ class _RuleReader:
                 " leave proc out or choose 'host'",
                 "proc",
             )
-        if settings.enforcer != "landlock":
+        name = settings.enforcer
+        if name is None or name == "yama":
             return
-        if settings.group is not Group.SESSION:
+        if name == "landlock" and settings.group is not Group.SESSION:
             self._fault(
                 f"enforcer = 'landlock' contradicts group = {settings.group.value!r}: a Landlock"
                 " domain cannot be joined; add group = 'session'",
@@ -293,11 +294,11 @@ class _RuleReader:
             )
         if settings.override:
             self._fault(
-                "enforcer = 'landlock' contradicts override = true, which needs 'yama'", "enforcer"
+                f"enforcer = {name!r} contradicts override = true, which needs 'yama'", "enforcer"
             )
         if settings.view is View.DOMAIN and settings.proc is Proc.HOST:
             self._fault(
-                "enforcer = 'landlock' contradicts proc = 'host': it hides names only in a"
+                f"enforcer = {name!r} contradicts proc = 'host': it hides names only in a"
                 " private /proc; choose 'private', 'ptraceable'",
                 "proc",
             )

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from yama_session.levels import Group, Proc, Scope, View
 
 #: The enforcers that a rule may name.
-ENFORCERS = ("yama", "landlock")
+ENFORCERS = ("yama", "bpf", "landlock")
 
 #: What a session gets, each a field of ``Settings``.
 SETTINGS = ("scope", "view", "group", "proc", "override", "enforcer")

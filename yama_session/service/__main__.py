@@ -14,6 +14,7 @@ from pathlib import Path
 from yama_session.errors import YamaSessionError
 from yama_session.native import OwnedFd
 from yama_session.policy import POLICY_DIR
+from yama_session.service import programs
 from yama_session.service.accounts import Accounts
 from yama_session.service.alive import hold
 from yama_session.service.bus import Service
@@ -31,6 +32,7 @@ _log = logging.getLogger("yama_session.service")
 async def _serve(policy_dir: Path, run_dir: Path, stored: dict[str, OwnedFd]) -> None:
     """Answer until the bus goes or a signal comes."""
     notifier = Notifier(os.environ.get("NOTIFY_SOCKET", ""))
+    programs.load(stored, notifier)
     records = Records(run_dir / "sessions", Session)
     policy = PolicyState(policy_dir, run_dir, Accounts())
     # What is wrong is in the journal. Answer all the same: by the last good

@@ -162,6 +162,7 @@ class Manager:
         for session, watch in list(self._sessions.values()):
             if session.group == "user" and session.domain and not self.users.get(session.uid):
                 self._reopen_domain(session, watch)
+        self._retain_domains()
         self._look_at_idle_domains()
 
     def _adopt(self, uid: int, token: OwnedFd) -> None:
@@ -213,8 +214,10 @@ class Manager:
         self._forget(session_id)
         _log.info("ended %s: %s", _line(session), why)
         asyncio.get_running_loop().call_soon(self.ended, session)
-        if session.domain and session.group == "user":
-            self._look_at_idle_domains()
+        if session.domain:
+            self._retain_domains()
+            if session.group == "user":
+                self._look_at_idle_domains()
 
     def _forget(self, session_id: str) -> None:
         self._records.remove(session_id)
@@ -224,6 +227,16 @@ class Manager:
         """The uids whose domains no session uses."""
         used = {session.uid for session in self.sessions if session.group == "user"}
         return set(self.users.uids()) - used
+
+    def _retain_domains(self) -> None:
+        """Have no domain kept but those that a login is in, or may yet join."""
+        enforcer = domains()
+        if enforcer is None:
+            return
+        try:
+            enforcer.retain({s.domain for s in self.sessions} | self.users.owners().keys())
+        except YamaSessionError as error:
+            _log.warning("domains that nobody joins any more are kept: %s", error)
 
     def _look_at_idle_domains(self) -> None:
         if self._idle_look is not None:
@@ -253,6 +266,7 @@ class Manager:
             # One that a session got meanwhile may have been joined behind the walk.
             if user and not user.ids & in_use and joins[uid] == self.users.joins(uid):
                 self.users.remove(uid)
+                self._retain_domains()
                 _log.info("let go of the domain of uid %d: nothing is in it", uid)
 
 

@@ -35,6 +35,10 @@ class Notifier:
         """Say that requests are answered from now on."""
         self._send("READY=1")
 
+    def extend(self, seconds: int) -> None:
+        """Ask for time: until then nothing is said, and nobody is to think it has failed."""
+        self._send(f"EXTEND_TIMEOUT_USEC={seconds * 1_000_000}")
+
     def store(self, name: str, fd: int) -> None:
         """Have a copy of ``fd`` kept under ``name`` and passed after a restart."""
         self._send(f"FDSTORE=1\nFDNAME={name}", (fd,))
