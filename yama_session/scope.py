@@ -24,6 +24,7 @@ __all__ = [
     "check",
     "describe",
     "enter",
+    "held",
     "leave",
     "parse_attr",
     "parse_fdinfo",
@@ -115,6 +116,18 @@ def check(scope: Scope, view: View) -> bool:
     """
     _require_answer("ys_check")
     return lib.ys_check(scope, view) >= 0
+
+
+def held() -> tuple[Scope, View]:
+    """Return the levels of the caller's domain: classic and all, if it is in none.
+
+    What answers :func:`check` suffices for it.
+
+    Raises:
+        KernelUnsupported: the kernel has no domains.
+    """
+    scope = max(scope for scope in Scope if check(scope, View.ALL))
+    return scope, max(view for view in View if check(Scope.CLASSIC, view))
 
 
 def allow(tracee: int, tracer: int | None) -> None:

@@ -9,7 +9,7 @@ import prctl
 
 from yama_session.levels import Scope, View
 from yama_session.native import OwnedFd, checked, lib
-from yama_session.scope import check, enter, supported
+from yama_session.scope import answered, enter, held, supported
 
 #: How many Landlock domains can nest; ``LANDLOCK_MAX_NUM_LAYERS`` of the kernel.
 _LANDLOCK_LAYERS = 16
@@ -22,10 +22,12 @@ class Confinement:
     Args:
         view: the view of its scope domain, ``View.ALL`` without one.
         landlock: whether it is in a Landlock domain.
+        by: the enforcer of the scope domain.
     """
 
     view: View
     landlock: bool
+    by: str = "yama"
 
     def __bool__(self) -> bool:
         return self.view is not View.ALL or self.landlock
@@ -33,7 +35,7 @@ class Confinement:
     @property
     def words(self) -> list[str]:
         """The enforcers that confine the caller."""
-        return ["yama"] * (self.view is not View.ALL) + ["landlock"] * self.landlock
+        return [self.by] * (self.view is not View.ALL) + ["landlock"] * self.landlock
 
     def nest(self) -> None:
         """Put the caller into a domain of its own inside: what was beside it is outside then.
@@ -51,11 +53,8 @@ class Confinement:
 
 def of_caller() -> Confinement:
     """Return what confines the caller, as far as the kernel lets it find out."""
-    view = View.ALL
-    if supported():
-        held = (view for view in reversed(View) if check(Scope.CLASSIC, view))
-        view = next(held, View.ALL)
-    return Confinement(view, _in_landlock())
+    view = held()[1] if answered() else View.ALL
+    return Confinement(view, _in_landlock(), "yama" if supported() else "bpf")
 
 
 def _in_landlock() -> bool:

@@ -12,7 +12,7 @@ from yama_session.errors import AccountError, ServiceError
 from yama_session.levels import Group, Proc, Scope, View
 from yama_session.policy import Login, Policy, Settings, Source, load, understand
 from yama_session.reach import Ids, Reach, Task, look
-from yama_session.reach.answer import no
+from yama_session.reach.answer import all_of, no, unknown
 from yama_session.reach.domains import Process, processes
 from yama_session.reach.facts import NEW_DOMAIN
 from yama_session.scope import DomainInfo
@@ -30,24 +30,34 @@ class Viewer:
         member: a process of its domain, if it is a login to come.
         user: the account, if it is a login to come.
         source: the rule of the policy that its domain is by, as ``file:line``.
-        landlock: whether Landlock confines it.
+        enforcer: what confines it, if it is a login to come; empty for nothing.
     """
 
     task: Task | int | None
     member: int = 0
     user: str | None = None
     source: str | None = None
-    landlock: bool = False
+    enforcer: str = ""
 
     def adjusted(self, found: Reach) -> Reach:
-        """Return the answers with what Landlock refuses: it takes in nothing that runs already."""
-        if not self.landlock:
+        """Return the answers with what an enforcer refuses whose domains no file shows."""
+        if self.enforcer in ("", "yama"):
             return found
         assert isinstance(self.task, Task)
-        reason = f"{self.task} is in a Landlock domain of its own, and the target is outside"
-        refusal = no("landlock", reason, "another enforcer, or no view, in the policy")
-        names = found.visible if self.task.hidepid == "off" else refusal
-        return replace(found, visible=names, readable=refusal, attachable=refusal)
+        if self.enforcer == "bpf":
+            refusal = unknown("bpf", "which processes share its domain only the service knows")
+        else:  # it takes in nothing that runs already
+            reason = f"{self.task} is in a Landlock domain of its own, and the target is outside"
+            refusal = no("landlock", reason, "another enforcer, or no view, in the policy")
+        names = found.visible
+        if self.task.hidepid != "off":
+            names = all_of(refusal, names)
+        return replace(
+            found,
+            visible=names,
+            readable=all_of(refusal, found.readable),
+            attachable=all_of(refusal, found.attachable),
+        )
 
 
 def viewer_from(text: str | None) -> Viewer:
@@ -98,7 +108,7 @@ def _login(user: str) -> Viewer:
         user_ns=look.task(os.getpid()).user_ns,
         hidepid=_hidepid(settings, enforcer.name if enforcer else "", user, account.pw_gid),
     )
-    viewer = Viewer(task, 0, user, decision.source, bool(enforcer and enforcer.name == "landlock"))
+    viewer = Viewer(task, 0, user, decision.source, enforcer.name if enforcer else "")
     if enforcer is None or enforcer.name != "yama":
         return viewer
     domain, member = _domain(uid, settings)

@@ -15,7 +15,7 @@ from yama_session.reach.domains import Process, processes
 
 @dataclass(frozen=True)
 class Confined:
-    """The processes of one user in one domain; 0 for one of Landlock, and its leader alone."""
+    """The processes of one user in one domain; 0: it shows nowhere, and this is the leader."""
 
     user: str
     domain: int
@@ -34,7 +34,7 @@ class Confined:
 
 
 def confined() -> Iterator[Confined]:
-    """Yield who is in a domain, by domain and user, and who is confined by Landlock."""
+    """Yield who is in a domain, by domain and user, and the leaders of all other sessions."""
     found: dict[tuple[int, int], list[Process]] = defaultdict(list)
     for item in processes():
         if item.domain:
@@ -44,16 +44,16 @@ def confined() -> Iterator[Confined]:
             _name(uid), domain, tuple(i.pid for i in items), tuple(i.name for i in items)
         )
     if systemctl("is-active", UNIT) == "active":
-        yield from _by_landlock()
+        yield from _told()
 
 
-def _by_landlock() -> Iterator[Confined]:
-    """Landlock's domains show nowhere: the service tells of its sessions."""
+def _told() -> Iterator[Confined]:
+    """Domains by BPF and Landlock show nowhere: the service tells of its sessions."""
     from yama_session.service import client
 
     with suppress(ServiceError):
         for session in client.list_sessions():
-            if session["enforcer"] == "landlock" and session["action"] == "open":
+            if session["enforcer"] not in ("", "yama") and session["action"] == "open":
                 yield Confined(session["user"], 0, (session["pid"],), ("leader",))
 
 

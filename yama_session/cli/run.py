@@ -1,7 +1,7 @@
 """Run a command that sees and may trace only itself and what it starts.
 
 No privilege is needed. The command gets no_new_privs: sudo and other set-uid
-programs do nothing inside. With the enforcer landlock it also gets a user and
+programs do nothing inside. With the enforcers bpf and landlock it also gets a user and
 a mount namespace of its own and no capability, and /proc comes from the
 session service; without the service the names of other processes stay
 visible, unless --pid-namespace asks for a /proc of its own.
@@ -20,7 +20,14 @@ import prctl
 from yama_session import Group, Proc, Scope, ServiceError, View
 from yama_session.cli import _isolate
 from yama_session.cli._become import become, say
-from yama_session.enforcers import ENFORCERS, Enforcer, YamaEnforcer, best, by_name
+from yama_session.enforcers import (
+    ENFORCERS,
+    DomainEnforcer,
+    Enforcer,
+    YamaEnforcer,
+    best,
+    by_name,
+)
 from yama_session.errors import EnforcerError
 
 HELP = "run a command that sees only its own processes"
@@ -43,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scope",
         type=_level(Scope),
         metavar="LEVEL",
-        help=f"what may be traced: {_words(Scope)} (default: 1 with yama; landlock has no levels)",
+        help=f"what may be traced: {_words(Scope)} (default: 1; landlock has no levels)",
     )
     parser.add_argument(
         "--view",
@@ -60,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-proc",
         action="store_true",
-        help="leave /proc as it is: with landlock all names stay visible",
+        help="leave /proc as it is: without yama all names stay visible",
     )
     parser.add_argument(
         "--pid-namespace",
@@ -100,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
 def _settings(args: argparse.Namespace, enforcer: Enforcer) -> _Settings:
     if args.no_proc and args.pid_namespace:
         raise EnforcerError("--no-proc and --pid-namespace exclude each other")
-    default = Scope.RELATIONAL if isinstance(enforcer, YamaEnforcer) else Scope.CLASSIC
+    default = Scope.RELATIONAL if isinstance(enforcer, DomainEnforcer) else Scope.CLASSIC
     return _Settings(
         scope=default if args.scope is None else args.scope,
         view=args.view,
@@ -125,9 +132,9 @@ def _private_proc(settings: _Settings) -> _Settings:
 
 def _summary(enforcer: Enforcer, settings: _Settings) -> str:
     view = f"enforcer {enforcer.name}, view={settings.view.word}"
-    if isinstance(enforcer, YamaEnforcer):
-        return f"{view}, scope={settings.scope.word}"
-    return f"{view}, proc={settings.proc.value}"
+    scope = f", scope={settings.scope.word}" if isinstance(enforcer, DomainEnforcer) else ""
+    proc = "" if isinstance(enforcer, YamaEnforcer) else f", proc={settings.proc.value}"
+    return f"{view}{scope}{proc}"
 
 
 def _level(kind: type[_Level]) -> Callable[[str], _Level]:

@@ -13,7 +13,8 @@ from yama_session import KernelUnsupported, ServiceError, describe
 from yama_session.cli._exit import ExitCode
 from yama_session.cli._table import Colour, coloured, printable
 from yama_session.enforcers import ENFORCERS
-from yama_session.scope import abi
+from yama_session.levels import Scope, View
+from yama_session.scope import abi, answered, held
 
 HELP = "show what is enforced, and what could be"
 
@@ -55,7 +56,7 @@ def _own_domain() -> dict[str, Any] | None:
     try:
         info = describe(os.getpid())
     except KernelUnsupported:
-        return None
+        return _levels() if answered() else None
     if info is None:
         return None
     return {
@@ -65,6 +66,14 @@ def _own_domain() -> dict[str, Any] | None:
         "id": info.id,
         "override": info.override,
     }
+
+
+def _levels() -> dict[str, Any] | None:
+    """The own domain where BPF programs keep it: they tell the caller its levels."""
+    scope, view = held()
+    if (scope, view) == (Scope.CLASSIC, View.ALL):
+        return None
+    return {"scope": scope.word, "view": view.word, "override": False}
 
 
 def _service() -> dict[str, Any]:

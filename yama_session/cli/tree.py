@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the tree."""
     if not supported():
-        words = "this kernel has no scope domains; `yama-session status` shows what it has"
+        words = "only a kernel with the series shows them; `yama-session list` shows the sessions"
         raise KernelUnsupported("show the tree of domains", errno.EOPNOTSUPP, words)
     forest = _collect()
     if args.json:
