@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from logins import Login, end_logins, policy, sh, wait_for
+from works import PROGRAMS
 
 BOB_IS_EXEMPT = """
 [[rule]]
@@ -34,38 +35,9 @@ def logins() -> Iterator[Logins]:
         yield alice, bob
 
 
-def pool(method: str) -> str:
-    """A Python program whose worker processes answer and share memory."""
-    return (
-        "import multiprocessing as m\n"
-        f"c = m.get_context('{method}')\n"
-        "v = c.Value('i', 5)\n"
-        "with c.Pool(2) as p, c.Manager() as n:\n"
-        "    print(p.map(abs, [-1, -2]), n.list([3])[0], v.value)\n"
-    )
-
-
-@pytest.mark.parametrize(
-    ("command", "answer"),
-    [
-        ("bwrap --unshare-pid --ro-bind / / --dev /dev --proc /proc cat /proc/1/comm", "bwrap"),
-        ("bwrap --ro-bind / / --dev /dev --proc /proc cat /proc/self/comm", "cat"),
-        ("unshare -Urpf --mount-proc sh -c 'cat /proc/1/comm; echo $$'", "sh\n1"),
-        ("unshare -Urm sh -c 'mount -t tmpfs none /mnt && stat -f -c %T /mnt'", "tmpfs"),
-        ("dbus-run-session -- sh -c 'busctl --user status >/dev/null && echo bus'", "bus"),
-        ("ssh-agent sh -c 'ssh-add -l'", "The agent has no identities."),
-        ("gdb -nx -batch -ex run /usr/bin/true | grep -o 'exited normally'", "exited normally"),
-        ("strace -f -e trace=none sh -c 'true; true' 2>&1 | grep -o 'exited with 0'",
-         "exited with 0"),
-        *[(f'/usr/bin/python3 -c "{pool(method)}"', "[1, 2] 3 5")
-          for method in ("fork", "spawn", "forkserver")],
-    ],
-    ids=[
-        "bwrap-pidns", "bwrap", "unshare-pid", "unshare-mount", "dbus-run-session", "ssh-agent",
-        "gdb", "strace", "mp-fork", "mp-spawn", "mp-forkserver",
-    ],
-)  # fmt: skip
-def test_program_answers_as_outside(logins: Logins, command: str, answer: str) -> None:
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_program_answers_as_outside(logins: Logins, name: str) -> None:
+    command, answer = PROGRAMS[name]
     confined, exempt = logins
     assert exempt.run(command).out.strip() == answer
     assert confined.run(command).out.strip() == answer

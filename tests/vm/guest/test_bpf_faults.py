@@ -1,0 +1,130 @@
+# guest: --debian --kernel 6.1 --kernel 6.12 --kernel 7.3 --timeout 900
+"""Whatever becomes of the service, who is confined by BPF stays so, and a login is whole."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+from bpf_logins import domains, is_confined
+from logins import Login, LoginRefused, end_logins, sessions, sh, wait_for
+from stack import last_opening, module_arguments, now
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _debug() -> Iterator[None]:
+    """The module says when it starts; and what it said last is its end."""
+    with module_arguments("fallback=strict debug"):
+        yield
+
+
+def answers() -> bool:
+    """Does the service answer?"""
+    return sh("yama-session list --json").status == 0
+
+
+def service_pid() -> int:
+    return int(sh("systemctl show -P MainPID yama-session").out)
+
+
+@contextlib.contextmanager
+def no_service() -> Iterator[None]:
+    """The service stopped, and not started by a call either: its descriptors are lost."""
+    assert sh("systemctl mask --runtime --now yama-session").status == 0
+    try:
+        yield
+    finally:
+        assert sh("systemctl unmask --runtime yama-session").status == 0
+        assert sh("systemctl start yama-session", timeout=120).status == 0
+
+
+def ids() -> set[object]:
+    return {session["id"] for session in sessions()}
+
+
+def started_anew() -> bool:
+    """Had the newest service to load the programs?"""
+    said = "journalctl -q -u yama-session -o cat -g 'the enforcer bpf is ready' | tail -1"
+    return sh(said).out.strip().endswith("loaded")
+
+
+class TestServiceStopped:
+    @pytest.fixture(scope="class")
+    def before(self) -> Iterator[Login]:
+        """A login that was there before; ends after the service is back."""
+        with Login("alice") as alice:
+            known, domain = ids(), domains("alice")
+            with no_service():
+                yield alice
+            assert is_confined(alice)
+            assert not started_anew()
+            # By the records, and the domain of a leader.
+            assert known <= ids()
+            with Login("alice") as again:
+                assert domain <= domains("alice")
+                assert again.sees(int(alice.check("echo $$")))
+        end_logins("alice")
+
+    def test_session_stays_confined(self, before: Login) -> None:
+        assert is_confined(before)
+        inner = before.check("bash -c 'sleep 600 & echo $!'")
+        assert before.sees(int(inner))
+
+    def test_login_is_confined_by_the_fallback(self, before: Login) -> None:
+        begin = now()
+        with Login("alice") as one, Login("alice") as two:
+            assert is_confined(one)
+            shell = int(two.check("echo $$"))
+            assert two.sees(shell)
+            assert not one.sees(shell)
+            assert not one.sees(int(before.check("echo $$")))
+        opening = last_opening(begin, "opened session")
+        assert "enforcer=bpf" in opening.text
+        assert "fallback strict: own domain for alice" in opening.text
+        assert opening.seconds < 1.0
+
+    def test_fallback_inside_a_session_stays_in_it(self, before: Login) -> None:
+        assert before.run("sudo -n -i true").status == 0
+        assert before.run("sudo -n su carol -c 'test -e /proc/1'").status == 1
+
+    def test_deny_refuses_users_and_lets_root_in(self, before: Login) -> None:
+        assert is_confined(before)
+        with module_arguments("fallback=deny debug"):
+            with pytest.raises(LoginRefused):
+                Login("alice")
+            with Login("root") as root:
+                assert not is_confined(root)
+
+
+def test_killed_service_knows_everything_again_and_loads_nothing() -> None:
+    with Login("alice") as alice:
+        known, domain = ids(), domains("alice")
+        old = service_pid()
+        os.kill(old, signal.SIGKILL)
+        assert is_confined(alice)
+        wait_for(lambda: service_pid() not in (0, old) and answers(), "a new one", seconds=60)
+        assert not started_anew()
+        assert known <= ids()
+        with Login("alice") as again:
+            assert domains("alice") == domain
+            assert again.sees(int(alice.check("echo $$")))
+    end_logins("alice")
+
+
+def test_pins_that_are_gone_change_nothing_for_who_is_confined() -> None:
+    with Login("alice") as alice:
+        assert sh("umount -l /sys/fs/bpf").status == 0
+        try:
+            assert is_confined(alice)
+            with Login("alice") as again:
+                assert is_confined(again)
+                assert len(domains("alice")) == 1
+        finally:
+            assert sh("mount -t bpf bpf /sys/fs/bpf -o mode=700").status == 0
+        assert sh("systemctl restart yama-session", timeout=120).status == 0
+        wait_for(answers, "the service is back", seconds=60)
+        assert is_confined(alice)
+        with Login("alice") as third:
+            assert is_confined(third)
+            assert third.sees(int(alice.check("echo $$")))
