@@ -37,7 +37,7 @@ def examine_kernel(policy: Policy) -> Iterator[Finding]:
     try:
         best()
     except EnforcerError as error:
-        advice = "boot a kernel with the series, with bpf in lsm=, or with Landlock ABI 6 (Linux 6.12)"
+        advice = "boot a kernel with the series, with bpf in lsm=, or with Landlock ABI 6"
         yield problem("kernel", "enforcers", str(error), advice)
         return
     for wrong in unsupported(policy):
