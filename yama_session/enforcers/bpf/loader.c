@@ -59,6 +59,7 @@ const char *ys_bpf_said(void)
 	return said;
 }
 
+/* libbpf closes its own descriptor; this one stays. */
 static int kept(int fd)
 {
 	int copy = fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -136,7 +137,7 @@ int ys_bpf_attach(struct ys_bpf *bpf, const char *name)
 	if (libbpf_get_error(link))
 		return libbpf_get_error(link);
 	fd = kept(bpf_link__fd(link));
-	bpf_link__destroy(link);	/* its own descriptor; ours keeps it */
+	bpf_link__destroy(link);
 	return fd;
 }
 
@@ -153,7 +154,7 @@ int ys_bpf_pin(int fd, const char *path)
 
 int ys_bpf_pinned(const char *path)
 {
-	return kept(bpf_obj_get(path));
+	return bpf_obj_get(path);
 }
 
 int ys_bpf_is_bpffs(const char *path)
