@@ -5,13 +5,14 @@ its kernel must not complain, and tests must have run and passed. A file may say
 what it needs:
 
     # guest: --stock
-    # guest: --debian --kernel 6.1 --kernel 6.12
+    # guest: --debian --kernel 6.12 --long-kernel 6.1
     # guest: --cmdline lsm=landlock
     # guest: --suite bookworm --suite trixie
     # guest: --long
 
 `--stock` is a kernel of the lab's without the series, `--debian` the one that Debian
-ships. A long one runs only if it is asked for (`pytest --long`, `make test-sessions`).
+ships. A long one runs only if it is asked for (`pytest --long`, `make test-sessions`);
+with `--long-kernel` it is long on that kernel alone.
 """
 
 import argparse
@@ -72,13 +73,16 @@ def guests(module: Path) -> Iterator[Wanted]:
         parser.add_argument(f"--{image}", dest="image", action="store_const", const=image)
     parser.set_defaults(image="series")
     parser.add_argument("--kernel", action="append")
+    parser.add_argument("--long-kernel", action="append", default=[])
     parser.add_argument("--cmdline", default="")
     parser.add_argument("--suite", action="append", choices=get_args(Suite))
     parser.add_argument("--timeout", type=float, default=600.0)
     parser.add_argument("--long", action="store_true")
     said = parser.parse_args(words)
-    for suite, kernel in product(said.suite or ["bookworm"], said.kernel or [KERNEL]):
-        yield Wanted(module, suite, kernel, said.image, said.cmdline, said.timeout, said.long)
+    kernels = [*(said.kernel or [KERNEL]), *said.long_kernel]
+    for suite, kernel in product(said.suite or ["bookworm"], kernels):
+        long = said.long or kernel in said.long_kernel
+        yield Wanted(module, suite, kernel, said.image, said.cmdline, said.timeout, long)
 
 
 @pytest.fixture
