@@ -131,7 +131,13 @@ HONOURS: tuple[Row, ...] = (
     ),
     _row("capable processes inside see all", None, _YES, _YES, Cell(Honour.NO, "sudo included")),
     _row("PR_SET_PTRACER across domains", None, _YES, Cell(Honour.NO), Cell(Honour.NO)),
-    _row("a hidden name answers as a missing one", None, _YES, _BY_INSTANCE, _BY_INSTANCE),
+    _row(
+        "a hidden name answers as a missing one",
+        None,
+        _YES,
+        Cell(Honour.PARTLY, f"{_BY_INSTANCE.note}; system calls tell that a process is there"),
+        _BY_INSTANCE,
+    ),
     _row("unprivileged use", None, _YES, _NEEDS_SERVICE, _NEEDS_SERVICE),
 )
 
