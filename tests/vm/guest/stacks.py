@@ -33,6 +33,8 @@ _PASSWORD = (
     f"sshpass -p pw{USER} ssh -o PubkeyAuthentication=no -o PreferredAuthentications=password"
     " -o KexAlgorithms=curve25519-sha256"
 )
+# Seconds for a login: logind lets it wait for the end of the user manager before it.
+_PATIENCE = 120
 _UNIT = Path(f"/home/{USER}/.config/systemd/user/stacks.service")
 _GREETD = Path("/etc/greetd/config.toml")
 # What is logged in at start, and the greeter that would come after it.
@@ -84,8 +86,8 @@ def _expect() -> None:
     subprocess.run(["mkfifo", "-m", "666", _GO], check=True)
 
 
-def _said(seconds: float = 30.0) -> Seen:
-    wait_for(_SAID.exists, "the program has said what it sees", seconds=seconds)
+def _said() -> Seen:
+    wait_for(_SAID.exists, "the program has said what it sees", seconds=_PATIENCE)
     pid, domain, init = _SAID.read_text(encoding="ascii").splitlines()
     return Seen(int(pid), domain, init == "sees pid 1")
 
@@ -97,10 +99,10 @@ def _let_go() -> None:
 
 
 @contextlib.contextmanager
-def _until_let_go(seconds: float = 30.0) -> Iterator[Seen]:
+def _until_let_go() -> Iterator[Seen]:
     """Wait for the program's word, and let it go after the block."""
     try:
-        yield _said(seconds)
+        yield _said()
     finally:
         _let_go()
 
@@ -141,8 +143,8 @@ def _command(words: str) -> Callable[[], contextlib.AbstractContextManager[Seen]
 
 def _typed(words: str) -> Callable[[], contextlib.AbstractContextManager[Seen]]:
     """Return a stack that logs in on a terminal, where the program is typed at the prompt."""
-    script = f"set timeout 60; spawn {words}; expect {{$ }}; send exec\\ {PROBE}\\r; expect eof"
-    return _command(f"expect -c '{script}'")
+    script = f"spawn {words}; expect {{$ }}; send exec\\ {PROBE}\\r; expect eof"
+    return _command(f"expect -c 'set timeout {_PATIENCE}; {script}'")
 
 
 def _process(pattern: str) -> int:
@@ -188,7 +190,7 @@ def _cron() -> Iterator[Seen]:
     _expect()
     _CRONTAB.write_text(f"* * * * * {USER} {PROBE}\n", encoding="ascii")
     try:
-        with _until_let_go(seconds=90.0) as seen:
+        with _until_let_go() as seen:
             _CRONTAB.unlink()
             yield seen
     finally:
