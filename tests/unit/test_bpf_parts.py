@@ -16,7 +16,7 @@ from yama_session.native import ffi, lib
 pytestmark = pytest.mark.unit
 
 ROOM = OBJECT.parent
-PROGRAMS = {"inherit", "answer", "repeat", "access", "traceme", "kill", "list"}
+PROGRAMS = {"inherit", "answer", "repeat", "access", "traceme", "kill", "list", "guard_calls"}
 DYNAMIC = "#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-11-16)"
 
 

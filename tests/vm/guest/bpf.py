@@ -188,3 +188,8 @@ def enter_user_namespace() -> None:
     """Become the owner of a user namespace, with every capability there."""
     assert libc.unshare(0x10000000) == 0
     prctl.set_dumpable(True)
+
+
+def umount(place: str, flags: int) -> int:
+    """Return the errno of unmounting, 0 if it succeeds."""
+    return 0 if libc.umount2(place.encode(), flags) == 0 else ctypes.get_errno()

@@ -1,9 +1,11 @@
 # guest: --debian --kernel 6.1 --kernel 6.12 --kernel 7.3 --timeout 900
 """The BPF programs on the kernels that Debian ships: what they enforce, and that they stay."""
 
+import contextlib
 import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,14 +18,14 @@ import bpf
 import prctl
 import pytest
 from bpf import NOBODY, call, check, enter, join, looks_into, waiting, within
-from logins import set_sysctl, sh, wait_for
+from logins import missing_pid, set_sysctl, sh, wait_for
 
 from yama_session.enforcers import State
 from yama_session.enforcers.bpf import loader, state
 from yama_session.enforcers.bpf.loader import Programs
 from yama_session.errors import BpfError
 from yama_session.levels import Scope, View
-from yama_session.native import OwnedFd, lib
+from yama_session.native import OwnedFd, ffi, lib
 from yama_session.procfs import HidePid, Procfs
 
 nobody = bpf.become_nobody
@@ -310,6 +312,62 @@ def test_signals_do_not_reach_what_is_hidden_and_it_is_not_missing(
         assert within(lambda: send(outside), into) == (0, 0), "root sees it"
 
 
+# All for which there is a security hook that is asked about the process.
+CLOSED = {
+    "capget",
+    "getpgid",
+    "getsid",
+    "ioprio_get(IOPRIO_WHO_PROCESS)",
+    "ioprio_set(IOPRIO_WHO_PROCESS)",
+    "sched_getaffinity",
+    "sched_getattr",
+    "sched_getparam",
+    "sched_getscheduler",
+    "sched_rr_get_interval",
+    "sched_setaffinity",
+    "sched_setattr",
+    "sched_setparam",
+    "sched_setscheduler",
+    "setpriority(PRIO_PROCESS)",
+}
+
+
+def told_apart(pid: int) -> set[str]:
+    """Return the calls that answer something else for a process than for a missing one."""
+    found = set()
+    index = 0
+    while (name := lib.ys_probe_name(index)) != ffi.NULL:
+        word = ffi.string(name).decode()
+        if word in CLOSED:
+            answers = [within(partial(lib.ys_probe, index, nr)) for nr in (pid, missing_pid())]
+            if answers[0] != answers[1]:
+                found.add(word)
+        index += 1
+    return found
+
+
+def test_a_hidden_process_answers_calls_as_a_missing_one(
+    programs: Programs, token: OwnedFd
+) -> None:
+    with waiting(nobody) as outside:
+        assert within(lambda: told_apart(outside), nobody) == CLOSED
+        assert within(lambda: told_apart(outside), partial(join, token), nobody) == set()
+
+
+@pytest.mark.parametrize("view", [View.ALL, View.DOMAIN])
+def test_the_process_connector_is_for_who_sees_all(programs: Programs, view: View) -> None:
+    def listen() -> int:
+        return bpf.error_of(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 11).close())
+
+    def route() -> int:
+        return bpf.error_of(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 0).close())
+
+    into = partial(enter, Scope.CLASSIC, view)
+    assert within(listen, into, nobody) == (errno.EPERM if view else 0)
+    assert within(listen, into) == 0, "root sees all"
+    assert within(route, into, nobody) == 0
+
+
 def test_parent_and_child_reach_one_another_across_domains(
     programs: Programs, token: OwnedFd
 ) -> None:
@@ -431,6 +489,138 @@ def test_loading_again_attaches_nothing(programs: Programs, token: OwnedFd) -> N
         assert again.reused
         assert again.info(token) == programs.info(token)
         assert again.fds().keys() == programs.fds().keys()
+
+
+@pytest.fixture
+def other_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next version of the object, which does the same."""
+    copy = tmp_path / "programs.bpf.o"
+    copy.write_bytes(loader.OBJECT.read_bytes() + b"next")
+    monkeypatch.setattr(loader, "OBJECT", copy)
+
+
+def pinned() -> set[str]:
+    return {place.name for place in loader.PINS.iterdir()}
+
+
+def test_another_version_takes_over_all_domains(
+    programs: Programs, token: OwnedFd, other_object: None
+) -> None:
+    before = pinned()
+    with waiting(partial(join, token), nobody) as member, waiting(nobody) as outside:
+        with Programs.load() as again:
+            assert not again.reused
+            assert len(pinned()) == 1
+            assert pinned() != before
+            assert again.fds().keys().isdisjoint(programs.fds())
+            assert of(again, member) == of(programs, member)
+            assert within(lambda: looks_into(member), partial(join, token), nobody)
+            assert not within(lambda: looks_into(outside), partial(join, token), nobody)
+        assert of(programs, member) is not None
+
+
+def test_who_died_half_way_leaves_nothing_behind(programs: Programs, token: OwnedFd) -> None:
+    with Programs.load() as again:
+        [place] = loader.PINS.iterdir()
+        (place / "access").unlink()
+        (loader.PINS / f"{place.name}-unfinished").mkdir()
+    with waiting(partial(join, token), nobody) as member, Programs.load() as again:
+        assert not again.reused, "what is not complete is not trusted"
+        assert pinned() == {place.name}
+        assert of(again, member) is not None
+
+
+def kept(programs: Programs) -> dict[str, OwnedFd]:
+    """What a service manager would hand over to the next service."""
+    return {name: OwnedFd(os.dup(fd)) for name, fd in programs.fds().items()}
+
+
+def test_lost_pins_are_made_again_from_what_was_stored(programs: Programs, token: OwnedFd) -> None:
+    with Programs.load() as first:
+        stored = kept(first)
+    subprocess.run(["rm", "-r", str(loader.PINS)], check=True)
+    with waiting(partial(join, token), nobody) as member, Programs.load(stored=stored) as again:
+        assert again.reused
+        assert {pin.name for place in loader.PINS.iterdir() for pin in place.iterdir()} == {
+            name.rpartition("-")[2] for name in again.fds()
+        }
+        assert of(again, member) is not None
+
+
+def test_an_unmounted_bpffs_takes_nothing_away_from_who_has_the_descriptors(
+    programs: Programs, token: OwnedFd
+) -> None:
+    with Programs.load() as first:
+        stored = kept(first)
+    subprocess.run(["umount", "/sys/fs/bpf"], check=True)
+    try:
+        with waiting(partial(join, token), nobody) as member:
+            assert of(programs, member) is not None
+            with pytest.raises(BpfError, match="no bpffs"):
+                Programs.load(stored=stored)
+            assert not any(fd.closed for fd in stored.values())
+    finally:
+        subprocess.run(["mount", "-t", "bpf", "bpf", "/sys/fs/bpf"], check=True)
+    with Programs.load(stored=stored) as again:
+        assert again.reused
+
+
+def test_root_without_the_capability_cannot_take_the_programs_away(
+    programs: Programs, token: OwnedFd
+) -> None:
+    [place] = loader.PINS.iterdir()
+
+    def tries() -> dict[str, int]:
+        return {
+            "unlink": bpf.error_of((place / "access").unlink),
+            "rename": bpf.error_of(lambda: (place / "access").rename(place / "kill")),
+            "umount": bpf.umount("/sys/fs/bpf", 0),
+            "lazily": bpf.umount("/sys/fs/bpf", 2),
+            "from above": bpf.umount("/sys", 2),
+            "bpf": bpf.system_call(321, 7, 0, 0),
+        }
+
+    into = partial(join, token)
+    assert set(within(tries, into, bpf.drop_ptrace_capability).values()) == {errno.EPERM}
+    assert (place / "access").exists()
+    assert within(lambda: bpf.system_call(321, 7, 0, 0), into) != errno.EPERM, "with it it may"
+
+
+def test_forks_while_the_programs_are_replaced(
+    programs: Programs, token: OwnedFd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = loader.OBJECT.read_bytes()
+    stop, tell = os.pipe()
+
+    def fork_on() -> tuple[int, int]:
+        os.close(tell)
+        os.set_blocking(stop, False)
+        forks = lost = 0
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                os.read(stop, 1)
+                return forks, lost
+            pid = os.fork()
+            if not pid:
+                os._exit(not check())
+            lost += os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            forks += 1
+
+    def replace() -> None:
+        for number in range(3):
+            copy = tmp_path / str(number)
+            copy.write_bytes(content + b"%d" % number)
+            monkeypatch.setattr(loader, "OBJECT", copy)
+            with Programs.load() as again:
+                assert not again.reused
+        os.close(tell)
+
+    replacing = threading.Thread(target=replace)
+    replacing.start()
+    forks, lost = within(fork_on, partial(join, token), nobody)
+    replacing.join()
+    assert forks > 20
+    assert lost == 0
 
 
 def test_the_kernel_has_left_no_security_program_out(programs: Programs) -> None:

@@ -51,11 +51,16 @@ static __always_inline bool may_enter(struct task_struct *task)
 	       has_capability(task->cred, CAP_SYS_ADMIN);
 }
 
-/* A tracer controls its tracee and must not get out on its back: there is none. */
+/*
+ * May a task stay in no more than @kept levels of its domain?  It may not be at
+ * the scope that is meant to be final.  A tracer controls its tracee and must
+ * not get out on its back, so none may be there.
+ */
 static __always_inline bool may_leave(struct task_struct *task,
 				      const struct ys_bpf_domain *from, int kept)
 {
-	return !task->ptrace && may_give_up(from, kept, ptrace_ns(task->cred));
+	return from->scope != PR_PTRACE_SCOPE_NO_ATTACH && !task->ptrace &&
+	       is_free_of(from, kept, ptrace_ns(task->cred));
 }
 
 static __always_inline bool is_valid(__u64 scope, __u64 view)

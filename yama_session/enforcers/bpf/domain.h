@@ -109,24 +109,19 @@ __noinline int sees(const struct ys_bpf_domain *viewer, int shared,
 }
 
 /**
- * may_give_up - may a task leave the inner levels of its domain?
+ * is_free_of - is a task exempt from the inner levels of its domain?
  * @from:    its domain
- * @kept:    how many levels it stays in
+ * @kept:    how many levels are not asked about
  * @capable: the namespace that it has CAP_SYS_PTRACE in, or 0
  *
- * Returns 0 if it is not capable over one of the levels left, or the domain is
- * at the scope that is meant to be final.
+ * Returns 0 if it is not capable over one of them.
  */
-__noinline int may_give_up(const struct ys_bpf_domain *from, int kept,
-			   unsigned int capable)
+__noinline int is_free_of(const struct ys_bpf_domain *from, int kept,
+			  unsigned int capable)
 {
 	int level, bound = 0;
 
-	if (!from)
-		return 1;
-	if (from->scope == PR_PTRACE_SCOPE_NO_ATTACH)
-		return 0;
-	if (capable == PROC_USER_INIT_INO)
+	if (!from || capable == PROC_USER_INIT_INO)
 		return 1;
 #pragma clang loop unroll(disable)
 	for (level = 0; level < YS_BPF_DEPTH; level++) {

@@ -8,7 +8,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-/* <asm-generic/errno.h>, <linux/ptrace.h> and others, which are not for programs */
+/* Of headers that are not for programs */
 #define EPERM			1
 #define ENOENT			2
 #define ESRCH			3
@@ -20,6 +20,10 @@
 #define ENODATA			61
 #define EOPNOTSUPP		95
 
+#define AF_NETLINK		16
+#define NETLINK_CONNECTOR	11
+#define BPF_FS_MAGIC		0xcafe4a11
+#define MNT_DETACH		2
 #define PTRACE_MODE_ATTACH	2
 #define PR_SET_PTRACER		0x59616d61
 #define PFA_NO_NEW_PRIVS	(1UL << 0)
@@ -78,6 +82,19 @@ struct task_struct {
 	const struct cred *real_cred;
 };
 
+struct super_block {
+	unsigned long s_magic;
+};
+
+struct inode {
+	struct super_block *i_sb;
+};
+
+struct vfsmount {
+	struct super_block *mnt_sb;
+};
+
+struct dentry;
 struct seq_file;
 
 struct bpf_iter_meta {

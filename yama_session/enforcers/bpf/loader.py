@@ -130,9 +130,14 @@ class Programs:
                 present = known.get(_GENERATION + digest, {})
                 reused = wanted <= present.keys()
                 links = present if reused else image.attach(known)
-            programs = cls(links, digest, pins, reused=reused)
-            programs._prove()
-            room.keep(_GENERATION + digest, links)
+            try:
+                programs = cls(links, digest, pins, reused=reused)
+                programs._prove()
+                room.keep(_GENERATION + digest, links)
+            except BaseException:
+                for link in () if reused else links.values():
+                    link.close()
+                raise
         for fd in (stored or {}).values():
             if fd not in links.values():
                 fd.close()
@@ -416,9 +421,13 @@ class _Pins:
             unfinished = self._directory / (generation + _UNFINISHED)
             _remove(unfinished)
             unfinished.mkdir(mode=0o700)
-            for name, link in links.items():
-                pin = unfinished / name
-                _succeeded(f"pin {pin}", lib.ys_bpf_pin(link.fileno(), bytes(pin)))
+            try:
+                for name, link in links.items():
+                    pin = unfinished / name
+                    _succeeded(f"pin {pin}", lib.ys_bpf_pin(link.fileno(), bytes(pin)))
+            except BaseException:
+                _remove(unfinished)
+                raise
             _remove(place)
             unfinished.rename(place)
         for other in self._directory.iterdir():

@@ -158,6 +158,82 @@ int BPF_PROG(kill, struct task_struct *target)
 	return cred || is_found(target) ? 0 : -EPERM;
 }
 
+/* Calls that name a process: what is hidden answers as what is missing */
+#define HIDES_FROM(hook)						\
+	SEC("lsm/" #hook)						\
+	int BPF_PROG(hook, struct task_struct *target)			\
+	{								\
+		return is_found(target) ? 0 : -ESRCH;			\
+	}
+
+HIDES_FROM(capget)
+HIDES_FROM(task_getioprio)
+HIDES_FROM(task_getpgid)
+HIDES_FROM(task_getscheduler)
+HIDES_FROM(task_getsid)
+HIDES_FROM(task_setioprio)
+HIDES_FROM(task_setnice)
+HIDES_FROM(task_setscheduler)
+
+/* The process connector reports every fork, exec and exit to whoever listens. */
+SEC("lsm/socket_create")
+int BPF_PROG(connector, int family, int type, int protocol, int kern)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	const struct ys_bpf_domain *domain;
+
+	if (kern || family != AF_NETLINK || protocol != NETLINK_CONNECTOR)
+		return 0;
+	domain = domain_of(task);
+	return sees(domain, 0, 0, ptrace_ns(task->cred)) ? 0 : -EPERM;
+}
+
+/*
+ * Who is not exempt from a domain may not take the programs away: not by
+ * bpf(2), not by their pins, and not by the file system that these are in,
+ * which goes with what it is mounted on, too, if that goes lazily.
+ */
+static __always_inline bool is_held(struct task_struct *task)
+{
+	return !is_free_of(domain_of(task), 0, ptrace_ns(task->cred));
+}
+
+SEC("lsm/bpf")
+int guard_calls(void *ctx)
+{
+	return is_held(bpf_get_current_task_btf()) ? -EPERM : 0;
+}
+
+static __always_inline int guard(struct super_block *place)
+{
+	return place->s_magic == BPF_FS_MAGIC &&
+	       is_held(bpf_get_current_task_btf()) ? -EPERM : 0;
+}
+
+SEC("lsm/inode_unlink")
+int BPF_PROG(guard_unlink, struct inode *directory)
+{
+	return guard(directory->i_sb);
+}
+
+SEC("lsm/inode_rename")
+int BPF_PROG(guard_rename, struct inode *directory)
+{
+	return guard(directory->i_sb);
+}
+
+SEC("lsm/sb_umount")
+int BPF_PROG(guard_umount, struct vfsmount *mount, int flags)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	/* A namespace of one's own has its own mounts; what is there is a copy. */
+	if (flags & MNT_DETACH && is_held(task) &&
+	    user_ns_of(task->cred) == PROC_USER_INIT_INO)
+		return -EPERM;
+	return guard(mount->mnt_sb);
+}
+
 /* All members, as struct ys_bpf_member */
 SEC("iter/task")
 int list(struct bpf_iter__task *ctx)
