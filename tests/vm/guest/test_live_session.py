@@ -283,8 +283,8 @@ def test_grant_is_for_one_tracer_and_one_tracee(alice: Login, tracee: int, trace
 
 def test_no_new_attach_when_the_time_is_over(alice: Login, tracee: int, tracer: Tracer) -> None:
     stays = orphan(alice, "sleep 600")
-    staying = allowed(alice, stays, tracer.pid, time="4s")
-    grant = allowed(alice, tracee, tracer.pid, time="4s")
+    staying = allowed(alice, stays, tracer.pid, time="12s")
+    grant = allowed(alice, tracee, tracer.pid, time="12s")
     assert tracer.attaches(stays, stay=True)
     assert tracer.attaches(tracee)
     wait_for(lambda: not {grant, staying} & {*grants(alice)}, "the time is over")
@@ -294,7 +294,7 @@ def test_no_new_attach_when_the_time_is_over(alice: Login, tracee: int, tracer: 
     assert f"TracerPid:\t{tracer.pid}\n" in Path(f"/proc/{stays}/status").read_text()
     assert journal(f"attach {grant}: ended: its time is over")
     (line,) = journal(f"attach {grant}: uid").splitlines()
-    assert f"({tracer.pid}) trace sleep ({tracee}) of uid 1000 for 4 s" in line
+    assert f"({tracer.pid}) trace sleep ({tracee}) of uid 1000 for 12 s" in line
     assert "org.yama.session1.allow-attach-own" in line
 
 
