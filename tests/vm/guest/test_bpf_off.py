@@ -1,4 +1,4 @@
-# guest: --debian --kernel 6.1 --kernel 6.12 --kernel 7.3 --timeout 300
+# guest: --debian --kernel 6.12 --long-kernel 6.1 --long-kernel 7.3 --timeout 300
 # guest: --cmdline lsm=lockdown,capability,landlock,yama,apparmor
 """A kernel that is booted without bpf among its security modules takes programs and runs none."""
 
