@@ -22,6 +22,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 PTRACE_TRACEME, PTRACE_ATTACH, PTRACE_DETACH = 0, 16, 17
 NOBODY = 65534
+WORKERS = 4
 
 
 def call(op: int, *arguments: int) -> int:
@@ -193,3 +194,41 @@ def enter_user_namespace() -> None:
 def umount(place: str, flags: int) -> int:
     """Return the errno of unmounting, 0 if it succeeds."""
     return 0 if libc.umount2(place.encode(), flags) == 0 else ctypes.get_errno()
+
+
+def fork_on(outside: int, forks: int) -> tuple[int, int]:
+    """Return how many children were born outside, and how many saw out."""
+    born_outside = saw = 0
+    for _ in range(forks):
+        pid = os.fork()
+        if not pid:
+            os._exit(1 if not check() else 2 if looks_into(outside) else 0)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        born_outside += status == 1
+        saw += status == 2
+    return born_outside, saw
+
+
+@contextlib.contextmanager
+def working(token: OwnedFd, outside: int, forks: int) -> Iterator[list[int]]:
+    """Workers in the domain that fork on; at the end none of them may have lost a child.
+
+    Args:
+        token: opens the domain.
+        outside: a process that must not be seen from there.
+        forks: how many, of all workers together.
+    """
+    pids = []
+    for _ in range(WORKERS):
+        pid = os.fork()
+        if not pid:
+            status = 3
+            try:
+                join(token)
+                become_nobody()
+                status = int(any(fork_on(outside, forks // WORKERS)))
+            finally:
+                os._exit(status)
+        pids.append(pid)
+    yield pids
+    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids] == [0] * WORKERS

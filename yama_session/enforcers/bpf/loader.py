@@ -402,6 +402,8 @@ class _Pins:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # A child that was forked meanwhile has a copy, and closing ours would not do.
+        fcntl.flock(self._lock.fileno(), fcntl.LOCK_UN)
         self._lock.close()
 
     def generations(self) -> dict[str, dict[str, OwnedFd]]:
