@@ -17,6 +17,16 @@ match = { user = "bob" }
 preset = "open"
 """
 
+# `busctl status`, as it is asked elsewhere, reads /proc/1/cgroup. Where root has looked
+# there before, procfs says EPERM and not ENOENT, which systemd's tools do not expect.
+ANSWERS = PROGRAMS | {
+    "dbus-run-session": (
+        "dbus-run-session -- busctl --user call org.freedesktop.DBus / org.freedesktop.DBus"
+        " NameHasOwner s org.freedesktop.DBus",
+        "b true",
+    )
+}
+
 Logins = tuple[Login, Login]
 
 
@@ -29,9 +39,9 @@ def logins() -> Iterator[Logins]:
         yield alice, bob
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", ANSWERS)
 def test_program_answers_as_outside(logins: Logins, name: str) -> None:
-    command, answer = PROGRAMS[name]
+    command, answer = ANSWERS[name]
     confined, exempt = logins
     assert exempt.run(command).out.strip() == answer
     assert confined.run(command).out.strip() == answer
