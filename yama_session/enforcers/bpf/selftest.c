@@ -89,9 +89,12 @@ static int inside(int token, pid_t outside)
 	return child > 0 && !status_of(child) ? 0 : YS_BPF_SELFTEST_CHILD;
 }
 
-static void wait_outside(int ready)
+/* It ends with its parent, whose lock on the pins it has a copy of */
+static void wait_outside(const int *ready)
 {
-	if (drop_privilege() || write(ready, "", 1) != 1)
+	close(ready[0]);
+	if (drop_privilege() || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) ||
+	    write(ready[1], "", 1) != 1)
 		_exit(1);
 	for (;;)
 		pause();
@@ -124,7 +127,7 @@ int ys_bpf_selftest(const unsigned char *key)
 	}
 	outside = start();
 	if (!outside)
-		wait_outside(ready[1]);
+		wait_outside(ready);
 	ret = -errno;
 	close(ready[1]);
 	if (outside > 0) {
