@@ -119,6 +119,12 @@ def _running(words: list[str], say: str = "") -> Iterator[subprocess.Popen[str]]
         stdin.flush()
         try:
             yield process
+        except AssertionError:
+            process.kill()
+            # What it started may have the pipe open still.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                print(process.communicate(timeout=5)[0])
+            raise
         finally:
             with contextlib.suppress(BrokenPipeError):
                 stdin.close()
