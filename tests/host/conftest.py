@@ -4,6 +4,7 @@ import gc
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -47,6 +48,9 @@ def stranger(as_root: None) -> Iterator[int]:
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
+        status = Path(f"/proc/{process.pid}/status")
+        while "Name:\tsleep\n" not in (text := status.read_text()) or "S (sleeping)" not in text:
+            time.sleep(0.01)
         yield process.pid
         process.kill()
 
