@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from yama_session.cli._steps import Step, command
+from yama_session.cli._who import programs
 from yama_session.doctor.machine import AT_UNIT, GRANTS_UNIT, RUN_DIR, UNIT, systemctl
 from yama_session.pamd import MODULE, parse, undo_edits
 
@@ -34,6 +35,16 @@ def unit_steps() -> Iterator[Step]:
         yield command(["systemctl", "start", GRANTS_UNIT])
     if RUN_DIR.exists():
         yield command(["rm", "-r", "--", str(RUN_DIR)])
+
+
+def program_steps() -> Iterator[Step]:
+    """Yield what takes the BPF programs out, if they confine nobody any more.
+
+    Asked for when the service, which would load them again, has stopped.
+    """
+    found = programs()
+    if found is not None and not found.members():
+        yield Step("take the BPF programs out of the kernel", found.unload)
 
 
 def leftovers() -> list[str]:

@@ -2,8 +2,9 @@
 
 Takes the module's lines out of PAM's services first (those of pam-auth-update
 and of 'setup --landlock'), then stops and disables the units, then removes what
-the service keeps in /run. Sessions that are confined stay so until they end:
-they are listed. Policy and programs stay installed. Doing it again does nothing.
+the service keeps in /run, then takes the BPF programs out of the kernel if they
+confine nobody. Sessions that are confined stay so until they end: they are
+listed. Policy and programs stay installed. Doing it again does nothing.
 
 To switch on again:
   pam-auth-update --enable yama-session    (or: yama-session setup --landlock)
@@ -17,12 +18,13 @@ import json
 from collections.abc import Iterable, Iterator
 
 from yama_session.cli._exit import ExitCode
-from yama_session.cli._off_steps import leftovers, pam_steps, unit_steps
+from yama_session.cli._off_steps import leftovers, pam_steps, program_steps, unit_steps
 from yama_session.cli._root import require_root
 from yama_session.cli._steps import Step
 from yama_session.cli._table import printable
 from yama_session.cli._who import Confined, confined
 from yama_session.errors import YamaSessionError
+from yama_session.scope import answered, supported
 
 HELP = "switch off: stop confining new logins, and list who still is"
 
@@ -49,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
             "written: take it out by hand, then run this again (the service still runs)"
         )
     done += _take(unit_steps(), args)
+    done += _take(program_steps(), args)
     _print(args, done, still)
     return ExitCode.OK
 
@@ -80,5 +83,7 @@ def _lines(done: list[Step], still: list[Confined]) -> Iterator[str]:
     if still:
         yield "still confined, until these processes exit:"
         yield from (f"  {printable(item)}" for item in still)
+        if answered() and not supported():
+            yield "the BPF programs stay in the kernel till then: run this again afterwards"
     else:
         yield "nobody is confined"

@@ -143,6 +143,27 @@ class Programs:
                 fd.close()
         return programs
 
+    @classmethod
+    def running(cls, pins: Path = PINS) -> Self | None:
+        """Return the programs that are pinned, ``None`` if none are; nothing is loaded.
+
+        Args:
+            pins: their directory.
+
+        Raises:
+            BpfError: they keep domains in another way than this version.
+        """
+        if not pins.is_dir():
+            return None
+        with _Pins(pins) as room:
+            for generation, links in room.generations().items():
+                if not generation.startswith(_GENERATION):
+                    raise BpfError(f"{pins / generation} is of another version")
+                if links:
+                    digest = generation.removeprefix(_GENERATION)
+                    return cls(links, digest, pins, reused=True)
+        return None
+
     def fds(self) -> dict[str, int]:
         """Return the descriptors to keep elsewhere, by name; they stay this object's."""
         return {
