@@ -1,4 +1,4 @@
-"""The second part: real logins in a virtual machine with our kernel."""
+"""The second part: real logins in virtual machines, with our kernel and with Debian's own."""
 
 import json
 import shutil
@@ -7,23 +7,33 @@ from pathlib import Path
 from typing import Any
 
 from kernel_lab import GuestOptions, LabError, run_guest
+from kernel_lab.guest import Image
 
 from demo import screen
 from demo.scenes import SCENES
 from demo.watch import Sight
 
 KERNEL = "6.12"
+KERNELS: dict[Image, str] = {
+    "series": f"On our kernel {KERNEL}, in a virtual machine with systemd, sshd and PAM",
+    "debian": f"On Debian's own kernel {KERNEL}, confined by BPF programs, in such a machine",
+}
 COMMAND = "env PYTHONPATH=/share DEBIAN_FRONTEND=noninteractive python3 -B -m demo.guest"
 HERE = Path(__file__).resolve().parent
 
 
 def show() -> None:
-    """Boot, let all log in, and print who saw whom.
+    """Boot each kernel, let all log in, and print who saw whom.
 
     Raises:
         LabError: there is no such kernel or guest.
     """
-    screen.heading(f"On our kernel {KERNEL}, in a virtual machine with systemd, sshd and PAM")
+    for image, heading in KERNELS.items():
+        _show(image, heading)
+
+
+def _show(image: Image, heading: str) -> None:
+    screen.heading(heading)
     screen.step("make what is missing (the first time: kernel 5 min, Debian root 1 min), boot")
     with tempfile.TemporaryDirectory(prefix="yama-demo-") as share:
         shutil.copytree(
@@ -40,7 +50,7 @@ def show() -> None:
                 "-m",
                 "demo.guest",
             ],
-            GuestOptions(share=Path(share)),
+            GuestOptions(image=image, share=Path(share)),
             on_output=_say_lines,
         )
         if not result.ok:
