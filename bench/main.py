@@ -17,6 +17,8 @@ from kernel_lab.source import fetch
 from bench.figures import Figure, Key, parse
 from bench.limits import Verdict, judge
 from bench.programs import compile_into, login_programs_into
+from bench.programs_cost import STEPS, judge_programs
+from bench.programs_cost import page as programs_page
 from bench.report import page, sentence
 from bench.sessions import COUNTED, NOT_COUNTED, judge_sessions
 from bench.sessions import page as sessions_page
@@ -70,18 +72,24 @@ def _sessions(kernel: str) -> tuple[str, list[Verdict]]:
     return sessions_page(_title(kernel), figures, verdicts), verdicts
 
 
+def _programs(kernel: str) -> tuple[str, list[Verdict]]:
+    figures = measure_programs(kernel)
+    verdicts = judge_programs(figures)
+    return programs_page(f"Debian's {kernel}", figures, verdicts), verdicts
+
+
 def _title(kernel: str) -> str:
     return f"Linux {fetch(kernel).version}"
 
 
-SUBJECTS = {"series": _series, "sessions": _sessions}
-PAGES = {"series": "RESULTS.md", "sessions": "SESSIONS.md"}
+SUBJECTS = {"series": _series, "sessions": _sessions, "programs": _programs}
+PAGES = {"series": "RESULTS.md", "sessions": "SESSIONS.md", "programs": "PROGRAMS.md"}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bench/run",
-        description="Count the instructions that series and sessions cost, and judge them.",
+        description="Count the instructions that series, sessions and programs cost, and judge.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -123,6 +131,18 @@ def measure_sessions(kernel: str) -> dict[Key, Figure]:
             **_figures(kernel, COUNTED, counted),
             **_figures(kernel, NOT_COUNTED, replace(counted, icount=False)),
         }
+
+
+def measure_programs(kernel: str) -> dict[Key, Figure]:
+    """Return the figures of the BPF programs on Debian's own kernel.
+
+    Raises:
+        LabError: the guest did not end well.
+        ValueError: a program printed what is not expected.
+    """
+    with _share() as share:
+        say(f"measuring the BPF programs on Debian's {kernel}")
+        return _figures(kernel, STEPS, replace(MEASURED, image="debian", share=share))
 
 
 @contextmanager

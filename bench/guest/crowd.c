@@ -10,8 +10,10 @@
  *
  * VIEW says what hides the first from the last: `none` (nothing does),
  * `ptraceable` (the procfs instance), `pidns` (a pid namespace), `domain` or
- * `domain:DEPTH` (nested domains; the hidden are in domains of their own).  The
- * program finds one process of each kind in $VISIBLE and $HIDDEN, and pidfds of
+ * `domain:DEPTH` (nested domains; the hidden are in domains of their own),
+ * `programs` (a domain of the BPF programs and a ptraceable instance; the hidden
+ * have the viewer's uid, or the programs would not be asked).  The program finds
+ * one process of each kind in $VISIBLE and $HIDDEN, and pidfds of
  * them in $VISIBLE_FD and $HIDDEN_FD.
  */
 #define _GNU_SOURCE
@@ -110,18 +112,28 @@ static void nest(const char *depth)
 		enter_domain();
 }
 
+static bool is_view(const char *view)
+{
+	static const char * const views[] = {
+		"none", "ptraceable", "pidns", "domain", "programs",
+	};
+
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
+		if (!strcmp(view, views[i]))
+			return true;
+	return !strncmp(view, "domain:", 7);
+}
+
 static void limit_view(const char *view)
 {
-	if (!strcmp(view, "ptraceable"))
+	if (!strcmp(view, "ptraceable") || !strcmp(view, "programs"))
 		mount_proc("hidepid=ptraceable");
-	else if (!strcmp(view, "pidns"))
+	if (!strcmp(view, "pidns"))
 		mount_proc(NULL);
-	else if (!strcmp(view, "domain"))
+	if (!strcmp(view, "domain") || !strcmp(view, "programs"))
 		nest("1");
-	else if (!strncmp(view, "domain:", 7))
+	if (!strncmp(view, "domain:", 7))
 		nest(view + 7);
-	else if (strcmp(view, "none"))
-		errx(2, "no such view: %s", view);
 }
 
 static void viewer(const char *view, int visible, char **argv)
@@ -137,18 +149,22 @@ int main(int argc, char **argv)
 {
 	int hidden, visible, status;
 	const char *view;
+	uid_t uid;
 	pid_t pid;
 
 	if (argc < 5)
 		errx(2, "usage: crowd VIEW TOTAL VISIBLE PROGRAM...");
 	view = argv[1];
+	if (!is_view(view))
+		errx(2, "no such view: %s", view);
+	uid = strcmp(view, "programs") ? UID_HIDDEN : UID_VIEWER;
 	visible = atoi(argv[3]);
 	hidden = atoi(argv[2]) - visible;
 
 	/* The viewer's children are left to us. */
 	if (pipe(leash) || pipe(ready) || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 		err(1, "pipe");
-	export_process("HIDDEN", spawn(hidden, UID_HIDDEN, !strncmp(view, "domain", 6)));
+	export_process("HIDDEN", spawn(hidden, uid, !strncmp(view, "domain", 6)));
 
 	if (!strcmp(view, "pidns") && unshare(CLONE_NEWPID))
 		err(1, "unshare");

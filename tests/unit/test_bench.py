@@ -4,6 +4,9 @@ import pytest
 
 from bench.figures import Figure, Key, figure, parse
 from bench.limits import LIMITS, judge
+from bench.programs_cost import LIMITS as PROGRAM_LIMITS
+from bench.programs_cost import STEPS, judge_programs
+from bench.programs_cost import page as programs_page
 from bench.report import page
 from bench.sessions import COUNTED, HELD, NOT_COUNTED, judge_sessions
 from bench.sessions import LIMITS as SESSION_LIMITS
@@ -122,3 +125,34 @@ def test_the_page_has_a_row_for_each_limit() -> None:
     figures = Everything(flat(1000.0))
     text = page("Linux 6.12", figures, figures, judge(figures, figures))
     assert text.count("| kept |") == len(LIMITS)
+
+
+def programs_cost(value: float) -> dict[Key, Figure]:
+    keys = {key for limit in PROGRAM_LIMITS for key in (limit.stock, limit.patched)}
+    keys |= {Key(f"{state} list", "processes") for state in ("off", "domain")}
+    keys |= {
+        Key(f"{state} access", f"{what}-hidden")
+        for state in ("off", "domain")
+        for what in ("access", "number", "stat")
+    }
+    return dict.fromkeys(keys, Figure(value, 0.0, 3))
+
+
+def test_what_programs_cost_is_judged_and_written() -> None:
+    figures = programs_cost(1000.0)
+    assert all(verdict.kept for verdict in judge_programs(figures))
+    assert "| kill | 1,000 | 1,000 |" in programs_page("Debian's", figures, judge_programs(figures))
+    dearer = figures | {Key("none calls", "fork+exit"): Figure(1021.0, 0.0, 3)}
+    broken = [verdict.limit.title for verdict in judge_programs(dearer) if not verdict.kept]
+    assert broken == ["fork+exit"]
+
+
+def test_every_step_of_the_programs_is_one_that_a_limit_needs() -> None:
+    named = {key.step for limit in PROGRAM_LIMITS for key in (limit.stock, limit.patched)}
+    assert {step.name for step in STEPS} - named == {"prepare", "load"}
+
+
+def test_listings_that_do_not_show_the_same_are_refused() -> None:
+    figures = programs_cost(1000.0) | {Key("off list", "processes"): Figure(999.0, 0.0, 3)}
+    with pytest.raises(ValueError, match="different numbers"):
+        judge_programs(figures)
