@@ -48,6 +48,17 @@ static pid_t outsider(const struct plan *plan)
 }
 
 /*
+ * Root's pid 1 is hidden from a user by the options of a ptraceable procfs
+ * alone.  That the programs hide, and do not only answer, shows in a process
+ * of the user's own; from inside a domain it might be in the new one, too.
+ */
+static bool takes_bystander(const struct plan *plan)
+{
+	return plan->enforcer == YS_BPF && plan->view && outsider(plan) &&
+	       !has_domain();
+}
+
+/*
  * To join the domain is to leave the present one.  Where the kernel refuses
  * that (level 3, a tracer), the session is nested: never looser than asked.
  * Without a token it is nested from the start.
@@ -70,8 +81,8 @@ static int apply_token(const struct plan *plan, bool *ret_nested)
  * The procfs first: a domain must never be entered by a login that then
  * fails.  It takes its own namespace, and from there only refusal leads out.
  */
-static int confine(const struct login *login, const struct plan *plan,
-		   int mount, bool *ret_nested)
+static int apply(const struct login *login, const struct plan *plan, int mount,
+		 pid_t outside, bool *ret_nested)
 {
 	int r;
 
@@ -88,8 +99,24 @@ static int confine(const struct login *login, const struct plan *plan,
 	r = apply_token(plan, ret_nested);
 	if (r < 0)
 		return r;
-	return ys_verify(plan->enforcer, plan->scope, plan->view,
-			 outsider(plan), login->uid, login->gid);
+	return ys_verify(plan->enforcer, plan->scope, plan->view, outside,
+			 login->uid, login->gid);
+}
+
+static int confine(const struct login *login, const struct plan *plan,
+		   int mount, bool *ret_nested)
+{
+	pid_t bystander;
+	int r;
+
+	if (!takes_bystander(plan))
+		return apply(login, plan, mount, outsider(plan), ret_nested);
+	bystander = ys_bystander(login->uid, login->gid);
+	if (bystander < 0)
+		return bystander;
+	r = apply(login, plan, mount, bystander, ret_nested);
+	ys_bystander_end(bystander);
+	return r;
 }
 
 /* The same in a child, with a procfs of its own: a mount moves only once */

@@ -167,7 +167,13 @@ int ys_bpf_apply(int token_fd, unsigned int flags);
  * session.c: what a login needs of each enforcer.
  *
  * ys_token_apply() confines the calling thread with a token: a yama domain,
- * a Landlock ruleset or the key of a domain that BPF programs keep.  @flags: PR_PTRACE_SCOPE_F_THREAD or 0.
+ * a Landlock ruleset or the key of a domain that BPF programs keep.
+ * @flags: PR_PTRACE_SCOPE_F_THREAD or 0.
+ *
+ * ys_bystander() starts a process of @uid and @gid without groups or
+ * capabilities that stays where the caller is now, and returns its pid.  To be
+ * seen by another process of @uid it lacks nothing: where that cannot see it,
+ * a domain is why.  ys_bystander_end() ends it.
  *
  * ys_verify() proves it from a forked child that drops to @uid and @gid
  * without groups or capabilities: the domain is at least @scope and @view
@@ -177,6 +183,8 @@ int ys_bpf_apply(int token_fd, unsigned int flags);
  * -ENOENT: not even itself is visible; else what a call said.  The child is
  * waited for with its pid, so the caller must not ignore SIGCHLD.
  */
+pid_t ys_bystander(uid_t uid, gid_t gid);
+void ys_bystander_end(pid_t bystander);
 int ys_token_apply(enum ys_enforcer enforcer, int token_fd, unsigned int flags);
 int ys_verify(enum ys_enforcer enforcer, unsigned int scope, unsigned int view,
 	      pid_t outside, uid_t uid, gid_t gid);

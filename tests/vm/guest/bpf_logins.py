@@ -1,6 +1,11 @@
 """What a login is in where the enforcer is bpf, which shows it in no file."""
 
-from logins import Login, sessions, sh
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from logins import Login, sessions, sh, wait_for
 
 _CHECK = """
 import ctypes, sys
@@ -15,13 +20,28 @@ def holds(login: Login, scope: int, view: int) -> bool:
     return login.python(_CHECK, scope, view).status == 0
 
 
+@contextmanager
+def stranger(user: str) -> Iterator[int]:
+    """A process of the user that is in no domain: nothing but the programs can hide it."""
+    become = ["setpriv", "--reuid", user, "--regid", user, "--init-groups"]
+    with subprocess.Popen([*become, "sleep", "600"]) as process:
+        name = Path(f"/proc/{process.pid}/comm")
+        wait_for(lambda: name.read_text() == "sleep\n", "it is the user's")
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
 def is_confined(login: Login, scope: int = 1) -> bool:
     """All of it, or nothing: half of it is a failure by itself."""
-    parts = {
-        "domain": holds(login, scope, 1),
-        "procfs": login.check("stat -c %d /proc") != sh("stat -c %d /proc").out.strip(),
-        "sight": not login.sees(1),
-    }
+    with stranger(login.user) as outside:
+        parts = {
+            "domain": holds(login, scope, 1),
+            "procfs": login.check("stat -c %d /proc") != sh("stat -c %d /proc").out.strip(),
+            "sight of root's": not login.sees(1),
+            "sight of their own": not login.sees(outside),
+        }
     assert len(set(parts.values())) == 1, f"half-way: {parts}"
     return parts["domain"]
 

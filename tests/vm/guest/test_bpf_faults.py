@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from bpf_logins import domains, is_confined
@@ -128,3 +129,17 @@ def test_pins_that_are_gone_change_nothing_for_who_is_confined() -> None:
         with Login("alice") as third:
             assert is_confined(third)
             assert third.sees(int(alice.check("echo $$")))
+
+
+def test_programs_that_answer_and_hide_nothing_let_nobody_in() -> None:
+    """CHECK is another program than the one that hides: its answer alone proves nothing."""
+    (pin,) = Path("/sys/fs/bpf/yama-session").glob("v1-*/access")
+    with no_service():
+        pin.unlink()
+        begin = now()
+        with pytest.raises(LoginRefused):
+            Login("alice")
+        assert "cannot confine alice by bpf" in last_opening(begin, "cannot confine").text
+    assert started_anew()
+    with Login("alice") as alice:
+        assert is_confined(alice)
