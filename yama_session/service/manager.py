@@ -168,9 +168,11 @@ class Manager:
     def _adopt(self, uid: int, token: OwnedFd) -> None:
         ids = {s.domain for s in self.sessions if s.uid == uid and s.group == "user" and s.domain}
         enforcer = domains()
+        if enforcer is None:  # the manager keeps it for a service that has
+            token.close()
+            return
         try:
-            if enforcer is not None:
-                self.users.add(uid, token, ids, enforcer)
+            self.users.add(uid, token, ids, enforcer)
         except YamaSessionError as error:
             _log.warning("the kept domain of uid %d is none: %s", uid, error)
             token.close()
