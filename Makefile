@@ -1,5 +1,5 @@
 # make setup       install what the rest needs (Debian 12, as root)
-# make demo        the main job on this machine and in a virtual one
+# make demo        the main job on this machine and in virtual ones
 # make test        everything: lint, unit, host, series-check, kernel, vm
 # make test-sessions  all guests with logins, the long ones too; tests/RESULTS.md
 # make test-kernels  all checks of every series, against stock, plain and debug
