@@ -5,14 +5,12 @@ its kernel must not complain, and tests must have run and passed. A file may say
 what it needs:
 
     # guest: --stock
-    # guest: --debian --kernel 6.12 --long-kernel 6.1
-    # guest: --cmdline lsm=landlock
-    # guest: --suite bookworm --suite trixie
-    # guest: --long
+    # guest: --debian --kernel 6.12 --cmdline lsm=landlock
+    # guest: --debian --kernel 6.1 --suite bookworm --suite trixie --long
 
-`--stock` is a kernel of the lab's without the series, `--debian` the one that Debian
-ships. A long one runs only if it is asked for (`pytest --long`, `make test-sessions`);
-with `--long-kernel` it is long on that kernel alone.
+Each such line is a guest, or one for each kernel and suite that it names. `--stock` is
+a kernel of the lab's without the series, `--debian` the one that Debian ships. A long
+one runs only if it is asked for (`pytest --long`, `make test-sessions`).
 """
 
 import argparse
@@ -61,28 +59,25 @@ class Wanted:
 
 
 def guests(module: Path) -> Iterator[Wanted]:
-    """Yield the guests that the `# guest:` lines of a test file ask for."""
-    words = [
-        word
-        for line in module.read_text(encoding="utf-8").splitlines()
-        if line.startswith("# guest:")
-        for word in shlex.split(line.removeprefix("# guest:"))
-    ]
+    """Yield the guests that the `# guest:` lines of a test file ask for; without one, the usual."""
     parser = argparse.ArgumentParser(exit_on_error=False)
     for image in ("stock", "debian"):
         parser.add_argument(f"--{image}", dest="image", action="store_const", const=image)
     parser.set_defaults(image="series")
     parser.add_argument("--kernel", action="append")
-    parser.add_argument("--long-kernel", action="append", default=[])
     parser.add_argument("--cmdline", default="")
     parser.add_argument("--suite", action="append", choices=get_args(Suite))
     parser.add_argument("--timeout", type=float, default=600.0)
     parser.add_argument("--long", action="store_true")
-    said = parser.parse_args(words)
-    kernels = [*(said.kernel or [KERNEL]), *said.long_kernel]
-    for suite, kernel in product(said.suite or ["bookworm"], kernels):
-        long = said.long or kernel in said.long_kernel
-        yield Wanted(module, suite, kernel, said.image, said.cmdline, said.timeout, long)
+    lines = [
+        line.removeprefix("# guest:")
+        for line in module.read_text(encoding="utf-8").splitlines()
+        if line.startswith("# guest:")
+    ]
+    for line in lines or [""]:
+        said = parser.parse_args(shlex.split(line))
+        for suite, kernel in product(said.suite or ["bookworm"], said.kernel or [KERNEL]):
+            yield Wanted(module, suite, kernel, said.image, said.cmdline, said.timeout, said.long)
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-# guest: --debian --kernel 6.12 --long-kernel 6.1 --long-kernel 7.3 --timeout 900
+# guest: --debian --kernel 6.12 --timeout 900
+# guest: --debian --kernel 6.1 --kernel 7.3 --long --timeout 900
+# guest: --debian --suite trixie --kernel 6.12 --long --timeout 900
 """Logins on Debian's own kernels, confined by BPF programs that the service has loaded."""
 
 import json

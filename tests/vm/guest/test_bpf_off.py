@@ -1,5 +1,5 @@
-# guest: --debian --kernel 6.12 --long-kernel 6.1 --long-kernel 7.3 --timeout 300
-# guest: --cmdline lsm=lockdown,capability,landlock,yama,apparmor
+# guest: --debian --kernel 6.12 --cmdline lsm=landlock,yama,apparmor --timeout 300
+# guest: --debian --kernel 6.1 --kernel 7.3 --long --cmdline lsm=landlock,yama,apparmor
 """A kernel that is booted without bpf among its security modules takes programs and runs none."""
 
 import pytest

@@ -1,4 +1,5 @@
-# guest: --debian --kernel 6.12 --long-kernel 6.1 --long-kernel 7.3 --timeout 900
+# guest: --debian --kernel 6.12 --timeout 900
+# guest: --debian --kernel 6.1 --kernel 7.3 --long --timeout 900
 """The BPF programs on the kernels that Debian ships: what they enforce, and that they stay."""
 
 import contextlib

@@ -1,4 +1,6 @@
-# guest: --debian --kernel 6.12 --long-kernel 6.1 --long-kernel 7.3 --timeout 900
+# guest: --debian --kernel 6.12 --timeout 900
+# guest: --debian --kernel 6.1 --kernel 7.3 --long --timeout 900
+# guest: --debian --suite trixie --kernel 6.12 --long --timeout 900
 """What works outside of a session works inside of one that BPF confines.
 
 bob is exempt: what he gets is what the machine gives without a session.

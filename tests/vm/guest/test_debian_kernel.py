@@ -1,4 +1,5 @@
-# guest: --debian --kernel 6.12 --long-kernel 6.1 --long-kernel 7.3 --timeout 300
+# guest: --debian --kernel 6.12 --timeout 300
+# guest: --debian --kernel 6.1 --kernel 7.3 --long --timeout 300
 """Debian's own kernels, as they are shipped: what the BPF enforcer stands on is there."""
 
 import os

@@ -1,5 +1,4 @@
-# guest: --suite bookworm --suite trixie
-# guest: --long --timeout 1800
+# guest: --suite bookworm --suite trixie --long --timeout 1800
 """Every way to log in ends in the user's domain, or is known not to."""
 
 from collections.abc import Iterator
