@@ -36,8 +36,9 @@ int BPF_PROG(inherit, struct task_struct *child)
 
 /*
  * Programs cannot answer prctl() with success, so this is another kind, in the
- * place of the hook.  That kind is left out where one was preempted inside;
- * the program below says then that the call is to be made again.
+ * place of the hook.  That kind is left out where one was preempted inside, and
+ * gets no memory where a task's entry was just being looked at: the program
+ * below gets it then, and says that the call is to be made again.
  */
 SEC("fmod_ret/security_task_prctl")
 int BPF_PROG(answer, int option, unsigned long op, unsigned long arg3,
@@ -48,6 +49,8 @@ int BPF_PROG(answer, int option, unsigned long op, unsigned long arg3,
 	if (option != PR_PTRACE_SCOPE)
 		return 0;
 	rc = scope_call(op, arg3, arg4, arg5);
+	if (rc == -ENOMEM)
+		return 0;
 	return rc ? rc : 1;
 }
 
@@ -71,10 +74,14 @@ static __always_inline void name_tracer(struct task_struct *leader,
 SEC("lsm/task_prctl")
 int BPF_PROG(repeat, int option, unsigned long arg2)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
+
 	if (option == PR_PTRACE_SCOPE)
-		return -EAGAIN;
+		return bpf_task_storage_get(&members, task, NULL,
+					    BPF_LOCAL_STORAGE_GET_F_CREATE) ?
+			       -EAGAIN : -ENOMEM;
 	if (option == PR_SET_PTRACER)
-		name_tracer(bpf_get_current_task_btf()->group_leader, arg2);
+		name_tracer(task->group_leader, arg2);
 	return 0;
 }
 
