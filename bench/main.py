@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         for subject in [options.only] if options.only else SUBJECTS:
             text, judged = SUBJECTS[subject](options.kernel)
-            output = options.output / PAGES[subject]
+            output = options.output / PAGES[subject].format(options.kernel)
             output.write_text(text, encoding="utf-8")
             print(f"bench: the figures are in {output}")
             verdicts += judged
@@ -83,7 +83,7 @@ def _title(kernel: str) -> str:
 
 
 SUBJECTS = {"series": _series, "sessions": _sessions, "programs": _programs}
-PAGES = {"series": "RESULTS.md", "sessions": "SESSIONS.md", "programs": "PROGRAMS.md"}
+PAGES = {"series": "RESULTS.md", "sessions": "SESSIONS.md", "programs": "PROGRAMS-{}.md"}
 
 
 def _parser() -> argparse.ArgumentParser:

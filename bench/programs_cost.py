@@ -7,8 +7,7 @@ from bench.limits import CALLS, Limit, Verdict, verdicts
 from bench.report import comparisons, count, table
 from bench.steps import Step
 
-LISTED = 1000  # processes
-SEEN = 500  # of them
+LISTED = (300, 3000)  # processes, of which half are shown
 FREE = 1.02  # calls that no program is asked for, and fork
 NEAR = 1.25  # what a program is asked for, by a task in no domain
 CONFINED = 1.6  # the same, in a domain
@@ -22,7 +21,8 @@ _LOAD = f"from {_LOADER} import Programs; Programs.load().close()"
 def _steps(state: str, view: str) -> Iterator[Step]:
     yield Step(f"{state} calls", f"crowd {view} 10 5 calls")
     yield Step(f"{state} access", f"crowd {view} 10 5 access")
-    yield Step(f"{state} list", f"crowd {view} {LISTED} {SEEN} listing")
+    for number in LISTED:
+        yield Step(f"{state} list {number}", f"crowd {view} {number} {number // 2} listing")
 
 
 STEPS = [
@@ -51,7 +51,10 @@ def _limits() -> Iterator[Limit]:
         for title, step, what in (
             ("ptrace_may_access(), visible", "access", "access-visible"),
             ("stat in a ptraceable procfs, visible", "access", "stat-visible"),
-            (f"readdir of {LISTED:,}, {SEEN:,} shown", "list", "readdir"),
+            *(
+                (f"readdir of {number:,}, half of them shown", f"list {number}", "readdir")
+                for number in LISTED
+            ),
         ):
             yield Limit(
                 group, title, Key(f"{state} {step}", what), Key(f"off {step}", what), factor
@@ -68,9 +71,13 @@ def judge_programs(figures: Figures) -> list[Verdict]:
         KeyError: a figure is missing.
         ValueError: the listings did not show the same processes.
     """
-    shown = {figures[Key(f"{state} list", "processes")].median for state in ("off", "domain")}
-    if len(shown) != 1:
-        raise ValueError(f"the listings showed different numbers of processes: {sorted(shown)}")
+    for number in LISTED:
+        shown = {
+            figures[Key(f"{state} list {number}", "processes")].median
+            for state in ("off", "domain")
+        }
+        if len(shown) != 1:
+            raise ValueError(f"the listings of {number} showed different numbers: {sorted(shown)}")
     return verdicts(LIMITS, figures, figures)
 
 

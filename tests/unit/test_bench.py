@@ -5,7 +5,7 @@ import pytest
 from bench.figures import Figure, Key, figure, parse
 from bench.limits import LIMITS, judge
 from bench.programs_cost import LIMITS as PROGRAM_LIMITS
-from bench.programs_cost import STEPS, judge_programs
+from bench.programs_cost import LISTED, STEPS, judge_programs
 from bench.programs_cost import page as programs_page
 from bench.report import page
 from bench.sessions import COUNTED, HELD, NOT_COUNTED, judge_sessions
@@ -129,7 +129,11 @@ def test_the_page_has_a_row_for_each_limit() -> None:
 
 def programs_cost(value: float) -> dict[Key, Figure]:
     keys = {key for limit in PROGRAM_LIMITS for key in (limit.stock, limit.patched)}
-    keys |= {Key(f"{state} list", "processes") for state in ("off", "domain")}
+    keys |= {
+        Key(f"{state} list {number}", "processes")
+        for state in ("off", "domain")
+        for number in LISTED
+    }
     keys |= {
         Key(f"{state} access", f"{what}-hidden")
         for state in ("off", "domain")
@@ -153,6 +157,6 @@ def test_every_step_of_the_programs_is_one_that_a_limit_needs() -> None:
 
 
 def test_listings_that_do_not_show_the_same_are_refused() -> None:
-    figures = programs_cost(1000.0) | {Key("off list", "processes"): Figure(999.0, 0.0, 3)}
+    figures = programs_cost(1000.0) | {Key("off list 300", "processes"): Figure(999.0, 0.0, 3)}
     with pytest.raises(ValueError, match="different numbers"):
         judge_programs(figures)
