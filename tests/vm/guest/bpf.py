@@ -64,6 +64,12 @@ def drop_ptrace_capability() -> None:
     prctl.cap_permitted.sys_ptrace = False
 
 
+def drop_all_capabilities() -> None:
+    """Stay root, and have no privilege but to own root's files."""
+    prctl.cap_effective.limit()
+    prctl.cap_permitted.limit()
+
+
 def within(job: Callable[[], T], *steps: Callable[[], object]) -> T:
     """Return what a job returns in a child that has made some steps before."""
     read, write = os.pipe()

@@ -595,6 +595,23 @@ def test_root_without_the_capability_cannot_take_the_programs_away(
     assert within(lambda: bpf.system_call(321, 7, 0, 0), into) != errno.EPERM, "with it it may"
 
 
+def test_who_is_not_privileged_loads_nothing_and_is_told(programs: Programs) -> None:
+    def answer() -> str:
+        try:
+            with Programs.load() as loaded:
+                return f"reused: {loaded.reused}"
+        except BpfError as error:
+            return str(error)
+
+    before = pinned()
+    assert "Permission denied; root loads them" in within(answer, nobody)
+    said = within(answer, bpf.drop_all_capabilities)
+    assert "cannot open" in said
+    assert "Operation not permitted" in said
+    assert pinned() == before
+    assert state.available()
+
+
 def test_forks_while_the_programs_are_replaced(
     programs: Programs, token: OwnedFd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

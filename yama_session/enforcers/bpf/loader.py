@@ -403,15 +403,20 @@ class _Pins:
     """The directory of pins, locked against another loader.
 
     Raises:
-        BpfError: it is in no bpffs.
+        BpfError: it is in no bpffs, or not the caller's to write to.
     """
 
     def __init__(self, directory: Path) -> None:
         if lib.ys_bpf_is_bpffs(bytes(directory.parent)) <= 0:
             raise BpfError(f"{directory.parent} is no bpffs: mount one there (mount -t bpf)")
         self._directory = directory
-        directory.mkdir(mode=0o700, exist_ok=True)
-        self._lock = OwnedFd(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        try:
+            directory.mkdir(mode=0o700, exist_ok=True)
+            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            reason = f"{error.strerror}; root loads them, by the session service"
+            raise BpfError(f"cannot keep BPF programs in {directory}: {reason}") from error
+        self._lock = OwnedFd(fd)
         fcntl.flock(self._lock.fileno(), fcntl.LOCK_EX)
 
     def __enter__(self) -> Self:
