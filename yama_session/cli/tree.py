@@ -8,7 +8,6 @@ as sudo in a session, sees all in spite of it.
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import pwd
 import sys
@@ -20,10 +19,11 @@ from functools import cache
 from yama_session.cli._exit import ExitCode
 from yama_session.cli._reach_text import domain_plain
 from yama_session.cli._table import Colour, coloured, printable
-from yama_session.errors import KernelUnsupported, ServiceError
+from yama_session.errors import ServiceError
 from yama_session.levels import View
-from yama_session.reach.domains import Process, parents, processes, sight
-from yama_session.scope import DomainInfo, supported
+from yama_session.reach.domains import Process
+from yama_session.reach.picture import picture
+from yama_session.scope import DomainInfo
 
 HELP = "show the processes by domain, and who sees whom"
 
@@ -36,9 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the tree."""
-    if not supported():
-        words = "only a kernel with the series shows them; `yama-session list` shows the sessions"
-        raise KernelUnsupported("show the tree of domains", errno.EOPNOTSUPP, words)
     forest = _collect()
     if args.json:
         print(json.dumps(_plain(forest), indent=2))
@@ -71,19 +68,19 @@ class _Forest:
 
 
 def _collect() -> _Forest:
-    found = list(processes())
-    parent_of = parents(found)
-    seen = sight(found, parent_of)
+    all_ = picture()
     sessions = _sessions()
     forest = _Forest({}, [])
-    for item in found:
+    for item in all_.processes:
         if item.domain is None:
             forest.outside.append(item)
             continue
         id_ = item.domain.id
         if id_ not in forest.domains:
             known = sessions.get(id_, [])
-            forest.domains[id_] = _Domain(item.domain, parent_of[id_], seen[id_], known)
+            forest.domains[id_] = _Domain(
+                item.domain, all_.parents[id_], all_.sight[id_], known
+            )
         forest.domains[id_].processes.append(item)
     return forest
 

@@ -7,12 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from yama_session.doctor import machine, pam, processes
-from yama_session.doctor.finding import Finding, Severity
-from yama_session.errors import ServiceError
+from yama_session.doctor.finding import Finding, Severity, note
+from yama_session.errors import BpfError, KernelUnsupported, ServiceError
 from yama_session.pamd import Services
 from yama_session.policy import Policy, Reading, Source, outcomes, read, understand
-from yama_session.reach.domains import processes as all_processes
-from yama_session.scope import supported
+from yama_session.reach.picture import picture
 
 __all__ = ["Finding", "Severity", "examine"]
 
@@ -28,8 +27,12 @@ def examine() -> Iterator[Finding]:
     yield from machine.examine_policy(files)
     yield from machine.examine_service()
     yield from pam.examine(Services(), landlock=_by_landlock(policy))
-    if supported():
-        yield from processes.examine(all_processes(), policy)
+    try:
+        yield from processes.examine(picture().processes, policy)
+    except KernelUnsupported:  # of Landlock's domains the kernel tells nobody
+        pass
+    except BpfError as error:
+        yield note("processes", "domains", str(error))
     yield from machine.examine_files()
 
 

@@ -16,7 +16,7 @@ from yama_session.procfs import HidePid
 from yama_session.scope import DomainInfo
 
 if TYPE_CHECKING:  # who only asks needs no libbpf
-    from yama_session.enforcers.bpf.loader import Description, Programs
+    from yama_session.enforcers.bpf.loader import Programs
 
 
 class BpfEnforcer(DomainEnforcer):
@@ -71,7 +71,7 @@ class BpfEnforcer(DomainEnforcer):
 
     def info(self, token: OwnedFd) -> DomainInfo:
         """See :meth:`DomainEnforcer.info`."""
-        return _info(self._loaded().info(token))
+        return self._loaded().info(token).info
 
     def open(self, pidfd: OwnedFd) -> OwnedFd:
         """See :meth:`DomainEnforcer.open`."""
@@ -85,7 +85,7 @@ class BpfEnforcer(DomainEnforcer):
             raise ProcessMissing(f"there is no process {pid}") from None
         with pidfd:
             found = self._loaded().describe(pidfd.fileno())
-        return None if found is None else _info(found)
+        return None if found is None else found.info
 
     def populated(self) -> set[int]:
         """See :meth:`DomainEnforcer.populated`."""
@@ -99,7 +99,3 @@ class BpfEnforcer(DomainEnforcer):
         if self._programs is None:
             raise EnforcerError("the session service alone has the BPF programs: ask it")
         return self._programs
-
-
-def _info(found: Description) -> DomainInfo:
-    return DomainInfo(found.scope, found.view, found.depth, found.id, override=False)

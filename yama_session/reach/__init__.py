@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from yama_session.errors import KernelUnsupported
 from yama_session.levels import View
 from yama_session.reach import kernel, look, rules, witness
-from yama_session.reach.answer import Answer, Verdict
+from yama_session.reach.answer import Answer, Verdict, unknown
 from yama_session.reach.facts import Ids, Machine, Task
 from yama_session.reach.rules import Level, Pair
+from yama_session.scope import answered, supported
 
 __all__ = [
     "Answer",
@@ -76,6 +77,8 @@ def reach(target: int, viewer: Task | int | None = None, member: int = 0) -> Rea
             _settled(pair, answers[1], lambda: kernel.may_read(target)),
             _attachable_by_caller(pair, answers[2]),
         )
+    elif answered() and not supported():
+        answers = _doubted(answers[0]), _doubted(answers[1]), _doubted(answers[2])
     return Reach(pair, rules.level(viewer, pair.machine), *answers)
 
 
@@ -125,6 +128,12 @@ def _settled(pair: Pair, answer: Answer, ask: Callable[[], bool]) -> Answer:
     others = ", ".join(pair.machine.unjudged) or "another security module"
     reason = f"the rules known here allow it, but {others} may refuse, and the kernel does"
     return Answer(verdict, "other-module", reason, asked="kernel")
+
+
+def _doubted(answer: Answer) -> Answer:
+    """Return an answer for a pair of which BPF programs may know what no file tells."""
+    reason = f"{answer.reason}; but BPF programs run, and no file tells who is in which domain"
+    return unknown("bpf", reason) if answer else answer
 
 
 def _contained(viewer: Task, target: Task, member: int) -> bool | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,21 +33,30 @@ class Process:
     domain: DomainInfo | None
 
 
-def processes() -> Iterator[Process]:
-    """Yield every process that exists for the caller, by number."""
+def _described(pid: int) -> DomainInfo | None:
+    try:
+        return describe(pid)
+    except KernelUnsupported:
+        return None
+
+
+def processes(
+    domain_of: Callable[[int], DomainInfo | None] = _described,
+) -> Iterator[Process]:
+    """Yield every process that exists for the caller, by number.
+
+    Args:
+        domain_of: tells the domain of each; by default what its files in /proc say.
+    """
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()):  # noqa: PTH208
         # It may exit while it is looked at.
         with suppress(OSError, YamaSessionError):
-            yield _process(pid)
+            yield _process(pid, domain_of(pid))
 
 
-def _process(pid: int) -> Process:
+def _process(pid: int, domain: DomainInfo | None) -> Process:
     text = Path(f"/proc/{pid}/status").read_text(errors="replace")
     status = {key: value.strip() for key, _, value in (s.partition(":") for s in text.splitlines())}
-    try:
-        domain = describe(pid)
-    except KernelUnsupported:
-        domain = None
     uid = int(status["Uid"].split()[0])
     return Process(pid, int(status["PPid"]), uid, status["Name"], domain)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bpf_logins import domains, holds, is_confined
+from bpf_logins import domains, holds, is_confined, stranger
 from debuggers import attaches, debugs_a_child
 from logins import Login, all_pids, end_logins, policy, set_sysctl, sh, wait_for
 
@@ -131,6 +131,49 @@ class TestOneConfinedOneExempt:
     def test_audit_names_the_enforcer(self, logins: tuple[Login, Login]) -> None:
         audit = json.loads(logins[0].run("yama-session audit --json").out)
         assert audit["confined_by"] == ["bpf"]
+
+    def test_root_is_shown_who_is_where(self, logins: tuple[Login, Login]) -> None:
+        alice, bob = logins
+        inside = alice.spawn("sleep 603")
+        nested = "yama-session run --quiet -- sleep 607"
+        alice.spawn(nested)
+        wait_for(lambda: sh("pgrep -xf 'sleep 607'").status == 0, "it runs")
+        deeper = int(sh("pgrep -xf 'sleep 607'").out)
+        done = sh("yama-session tree --json")
+        assert done.status == 0, done.out
+        tree = json.loads(done.out)
+        of_pid = {item["pid"]: d for d in tree["domains"] for item in d["processes"]}
+        outer, inner = of_pid[inside], of_pid[deeper]
+        assert {outer["id"]} == domains("alice")
+        assert (outer["parent"], outer["depth"], outer["sessions"] != []) == (0, 1, True)
+        assert (inner["parent"], inner["depth"]) == (outer["id"], 2)
+        assert inner["sees"] == [inner["id"]]
+        assert set(outer["sees"]) == {outer["id"], inner["id"]}
+        outside = {item["pid"] for item in tree["outside"]}
+        assert {1, int(bob.check("echo $$"))} <= outside
+        refused = alice.run("yama-session tree")
+        assert refused.status == 125
+        assert "root can" in refused.out
+
+    def test_nothing_is_said_of_others_that_is_not_known(
+        self, logins: tuple[Login, Login]
+    ) -> None:
+        alice, bob = logins
+        with stranger("alice") as outside:
+            for pid in (1, outside):
+                done = sh(f"yama-session explain {pid} --as {alice.check('echo $$')} --json")
+                answers = json.loads(done.out)
+                verdicts = {answers[what]["answer"] for what in ("readable", "attachable")}
+                assert "yes" not in verdicts
+            assert bob.run(f"yama-session can-attach {outside}").status == 1
+
+    def test_doctor_finds_who_is_in_no_domain(self, logins: tuple[Login, Login]) -> None:
+        assert logins
+        with stranger("alice") as outside:
+            found = sh("yama-session doctor").out
+            assert "alice: " in found
+            assert f"{outside} (sleep)" in found
+        assert "not confined, though" not in sh("yama-session doctor").out
 
     def test_su_opens_the_other_user_s_session(self, logins: tuple[Login, Login]) -> None:
         alice, _ = logins

@@ -430,7 +430,7 @@ def test_the_service_knows_who_is_where(programs: Programs, token: OwnedFd) -> N
     with waiting(into) as one, waiting(into, nest) as two, waiting() as outside:
         domain = programs.info(token).id
         first, second = of(programs, one), of(programs, two)
-        assert first == loader.Description((domain,), Scope.CLASSIC, View.DOMAIN)
+        assert first == loader.Description((domain,), (View.DOMAIN,), Scope.CLASSIC, View.DOMAIN)
         assert second is not None
         assert second.chain[0] == domain
         assert (second.depth, second.scope, second.view) == (2, Scope.CAPABILITY, View.DOMAIN)

@@ -30,6 +30,7 @@ from yama_session.levels import Scope, View
 from yama_session.native import OwnedFd, checked
 from yama_session.native import ffi as native_ffi
 from yama_session.native import lib as native
+from yama_session.scope import DomainInfo
 
 __all__ = ["PINS", "Description", "Member", "Programs"]
 
@@ -67,9 +68,11 @@ class Description:
     Attributes:
         chain: the ids of the domains that it is nested in, the outermost first,
             and its own as the last one.
+        views: the view of each of these by itself.
     """
 
     chain: tuple[int, ...]
+    views: tuple[View, ...]
     scope: Scope
     view: View
 
@@ -82,6 +85,11 @@ class Description:
     def depth(self) -> int:
         """1 for a domain that is nested in none."""
         return len(self.chain)
+
+    @property
+    def info(self) -> DomainInfo:
+        """What an enforcer tells of it."""
+        return DomainInfo(self.scope, self.view, self.depth, self.id, override=False)
 
 
 class Programs:
@@ -151,10 +159,14 @@ class Programs:
             pins: their directory.
 
         Raises:
-            BpfError: they keep domains in another way than this version.
+            BpfError: they keep domains in another way than this version, or the
+                caller may not look.
         """
-        if not pins.is_dir():
-            return None
+        try:
+            if not pins.is_dir():
+                return None
+        except OSError as error:
+            raise BpfError(f"cannot look into {pins}: {error.strerror}; root can") from error
         with _Pins(pins) as room:
             for generation, links in room.generations().items():
                 if not generation.startswith(_GENERATION):
@@ -492,8 +504,12 @@ def _map_of(links: Mapping[str, OwnedFd], name: str) -> OwnedFd:
 
 
 def _described(value: Any) -> Description:
+    levels = range(value.depth)
     return Description(
-        tuple(value.chain[0 : value.depth]), Scope(value.scope), View(value.max_view)
+        chain=tuple(value.chain[level] for level in levels),
+        views=tuple(View(value.view[level]) for level in levels),
+        scope=Scope(value.scope),
+        view=View(value.max_view),
     )
 
 
