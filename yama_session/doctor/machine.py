@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from yama_session.doctor.finding import Finding, note, ok, problem
-from yama_session.enforcers import ENFORCERS, best
+from yama_session.enforcers import BPF, ENFORCERS, best
+from yama_session.enforcers.bpf.state import memory_limit
 from yama_session.errors import EnforcerError, ServiceError
 from yama_session.policy import Policy, Reading
 
@@ -75,6 +76,14 @@ def examine_service() -> Iterator[Finding]:
         yield from _status(client.status())
     except ServiceError as error:
         yield problem("service", UNIT, str(error), f"see 'journalctl -u {UNIT}'")
+    limit = memory_limit()
+    if BPF.available() and limit is not None:
+        message = (
+            f"its memory is limited to {limit >> 20} MiB, which the BPF programs share: "
+            "where that is full, forks in sessions fail and logins are refused"
+        )
+        cure = f"'systemctl set-property {UNIT} MemoryMax=infinity'; see that of system.slice, too"
+        yield problem("service", "memory", message, cure)
 
 
 def _status(status: dict[str, Any]) -> Iterator[Finding]:

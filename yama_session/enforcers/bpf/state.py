@@ -14,6 +14,7 @@ _LSM = Path("/sys/kernel/security/lsm")
 _BTF = Path("/sys/kernel/btf/vmlinux")
 _PREEMPT = Path("/sys/kernel/debug/sched/preempt")
 _CMDLINE = Path("/proc/cmdline")
+_CGROUP = Path("/sys/fs/cgroup/system.slice/yama-session.service")
 
 # Before the second one a task's entry cannot be read while another reader is preempted.
 _FIRST_TRIED = (6, 1)
@@ -26,7 +27,9 @@ def available() -> Availability:
         return Availability(State.DISABLED, "the kernel has scope domains of its own")
     answer = lib.ys_has(1)
     if answer >= 0:
-        return Availability(State.AVAILABLE, "BPF programs are loaded and run")
+        limit = memory_limit()
+        limited = f", in at most {limit >> 20} MiB of memory" if limit is not None else ""
+        return Availability(State.AVAILABLE, f"BPF programs are loaded and run{limited}")
     if answer == -errno.EOPNOTSUPP:
         return Availability(State.DISABLED, "BPF programs are loaded, but the kernel runs none")
     could = loadable()
@@ -60,6 +63,16 @@ def loadable() -> Availability:
                 "with none or voluntary: set preempt= at boot",
             )
     return Availability(State.AVAILABLE, "the kernel has what the programs need")
+
+
+def memory_limit() -> int | None:
+    """Return the limit in bytes on the memory of the service, ``None`` if it has none.
+
+    What the programs keep for each confined task counts as its, so with a limit forks
+    of such tasks may fail: see ``memory.max`` in the kernel's ``cgroup-v2.rst``.
+    """
+    limits = [_text(place / "memory.max").strip() for place in (_CGROUP, _CGROUP.parent)]
+    return min((int(limit) for limit in limits if limit.isdecimal()), default=None)
 
 
 def version_of(release: str) -> tuple[int, int]:
