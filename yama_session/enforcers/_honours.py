@@ -75,7 +75,7 @@ _NO_LEVELS = Cell(
 )
 _ALWAYS_PTRACEABLE = Cell(
     Honour.YES,
-    "always ptraceable: the session's set-uid and non-dumpable processes are hidden too",
+    "always ptraceable: it hides the session's set-uid, more capable and non-dumpable processes",
 )
 _NAMES_VISIBLE = Cell(Honour.PARTLY, "the names of all processes stay visible")
 _BY_INSTANCE = Cell(

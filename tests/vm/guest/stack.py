@@ -38,6 +38,9 @@ def module_arguments(arguments: str) -> Iterator[None]:
             stack.enter_context(edited(path, text))
         yield
 
+# Debian 13's sshd has a program of its own for what it says of a session.
+SSHD = ("-t", "sshd", "-t", "sshd-session")
+
 
 @dataclass(frozen=True)
 class Opening:
@@ -50,7 +53,7 @@ class Opening:
 def entries(since: float) -> list[tuple[str, float, str]]:
     """Return pid, time and text of what the module said in sshd since a moment."""
     done = subprocess.run(
-        ["journalctl", "-q", "-o", "json", "-t", "sshd", f"--since=@{since:.6f}"],
+        ["journalctl", "-q", "-o", "json", *SSHD, f"--since=@{since:.6f}"],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
