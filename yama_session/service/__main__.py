@@ -32,7 +32,13 @@ _log = logging.getLogger("yama_session.service")
 async def _serve(policy_dir: Path, run_dir: Path, stored: dict[str, OwnedFd]) -> None:
     """Answer until the bus goes or a signal comes."""
     notifier = Notifier(os.environ.get("NOTIFY_SOCKET", ""))
-    programs.load(stored, notifier)
+    with programs.loaded(stored, notifier):
+        await _answer(policy_dir, run_dir, stored, notifier)
+
+
+async def _answer(
+    policy_dir: Path, run_dir: Path, stored: dict[str, OwnedFd], notifier: Notifier
+) -> None:
     records = Records(run_dir / "sessions", Session)
     policy = PolicyState(policy_dir, run_dir, Accounts())
     # What is wrong is in the journal. Answer all the same: by the last good

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bpf_logins import domains, is_confined
+from bpf_logins import domains, holds, is_confined
 from logins import Login, LoginRefused, end_logins, sessions, sh, wait_for
 from stack import last_opening, module_arguments, now
 
@@ -131,6 +131,35 @@ def test_pins_that_are_gone_change_nothing_for_who_is_confined() -> None:
         with Login("alice") as third:
             assert is_confined(third)
             assert third.sees(int(alice.check("echo $$")))
+
+
+def test_a_service_that_stops_makes_lost_pins_again() -> None:
+    """Its manager lets go of the descriptors then, and the programs would go with them."""
+    with Login("alice") as alice:
+        assert sh("rm -r /sys/fs/bpf/yama-session").status == 0
+        with no_service():
+            assert is_confined(alice)
+        assert not started_anew()
+        assert is_confined(alice)
+
+
+def test_a_stop_that_ends_all_is_not_silent() -> None:
+    lost = "journalctl -q -b -u yama-session -o cat -g 'is so no longer: /sys/fs/bpf is no bpffs'"
+    with Login("alice") as alice:
+        assert sh("umount -l /sys/fs/bpf").status == 0
+        try:
+            with no_service():
+                wait_for(lambda: sh(lost).out != "", "the journal has it")
+                wait_for(lambda: not holds(alice, 0, 1), "nothing keeps the programs")
+                with pytest.raises(LoginRefused):
+                    Login("alice")
+                assert sh("mount -t bpf bpf /sys/fs/bpf -o mode=700").status == 0
+        finally:
+            sh("mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf -o mode=700")
+        assert started_anew()
+        with Login("alice") as again:
+            assert is_confined(again)
+    end_logins("alice")
 
 
 def test_programs_that_answer_and_hide_nothing_let_nobody_in() -> None:

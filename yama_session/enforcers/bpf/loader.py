@@ -276,6 +276,15 @@ class Programs:
             for name, link in self._links.items()
         }
 
+    def pin(self) -> None:
+        """Make pins that are missing again, so that the programs outlast every descriptor.
+
+        Raises:
+            BpfError: there is no bpffs to have them in.
+        """
+        with _Pins(self._pins) as room:
+            room.add(_GENERATION + self._digest, self._links)
+
     def unload(self) -> None:
         """Take the programs out: nobody is confined any more.
 
@@ -456,6 +465,13 @@ class _Pins:
 
     def keep(self, generation: str, links: Mapping[str, OwnedFd]) -> None:
         """Pin the links of one generation, if they are not, and drop the pins of all others."""
+        self.add(generation, links)
+        for other in self._directory.iterdir():
+            if other.name != generation:
+                _remove(other)
+
+    def add(self, generation: str, links: Mapping[str, OwnedFd]) -> None:
+        """Pin the links of one generation, if they are not."""
         place = self._directory / generation
         if not place.is_dir() or {pin.name for pin in place.iterdir()} != links.keys():
             unfinished = self._directory / (generation + _UNFINISHED)
@@ -470,9 +486,6 @@ class _Pins:
                 raise
             _remove(place)
             unfinished.rename(place)
-        for other in self._directory.iterdir():
-            if other != place:
-                _remove(other)
 
     def clear(self) -> None:
         """Drop all pins."""
