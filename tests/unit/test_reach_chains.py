@@ -20,7 +20,7 @@ OPEN = domain((1, View.DOMAIN), (3, View.ALL))
 EMPTY_BETWEEN = domain((1, View.DOMAIN), (4, View.DOMAIN), (5, View.DOMAIN))
 OTHER = domain((6, View.DOMAIN))
 FREE = domain((7, View.ALL))
-EVERYTHING = (USER, USER, APP, OPEN, EMPTY_BETWEEN, OTHER, FREE)
+EVERYTHING = (USER, APP, OPEN, EMPTY_BETWEEN, OTHER, FREE)
 
 
 def test_parents_are_the_nearest_that_hold_a_process() -> None:

@@ -1,8 +1,8 @@
 """Show the processes by domain, the domains nested as they are, and what each of them sees.
 
 What is in no domain is counted by user; --all lists it. For root everything is
-shown, else what exists for the caller. Who is capable over a domain's creator,
-as sudo in a session, sees all in spite of it.
+shown, else what exists for the caller; where BPF programs enforce, to root alone.
+Who is capable over a domain's creator, as sudo in a session, sees all in spite of it.
 """
 
 from __future__ import annotations
@@ -68,19 +68,19 @@ class _Forest:
 
 
 def _collect() -> _Forest:
-    all_ = picture()
+    shown = picture()
+    nesting = shown.nesting()
     sessions = _sessions()
     forest = _Forest({}, [])
-    for item in all_.processes:
+    for item in shown.processes:
         if item.domain is None:
             forest.outside.append(item)
             continue
         id_ = item.domain.id
         if id_ not in forest.domains:
             known = sessions.get(id_, [])
-            forest.domains[id_] = _Domain(
-                item.domain, all_.parents[id_], all_.sight[id_], known
-            )
+            parent, sees = nesting.parents[id_], nesting.sight[id_]
+            forest.domains[id_] = _Domain(item.domain, parent, sees, known)
         forest.domains[id_].processes.append(item)
     return forest
 

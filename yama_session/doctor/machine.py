@@ -79,8 +79,8 @@ def examine_service() -> Iterator[Finding]:
     limit = memory_limit()
     if BPF.available() and limit is not None:
         message = (
-            f"its memory is limited to {limit >> 20} MiB, which the BPF programs share: "
-            "where that is full, forks in sessions fail and logins are refused"
+            f"its memory is limited to {limit >> 20} MiB, and what BPF programs keep counts as "
+            "its where they were loaded: with it full, forks in sessions and logins fail"
         )
         cure = f"'systemctl set-property {UNIT} MemoryMax=infinity'; see that of system.slice, too"
         yield problem("service", "memory", message, cure)

@@ -77,8 +77,10 @@ def reach(target: int, viewer: Task | int | None = None, member: int = 0) -> Rea
             _settled(pair, answers[1], lambda: kernel.may_read(target)),
             _attachable_by_caller(pair, answers[2]),
         )
-    elif answered() and not supported():
-        answers = _doubted(answers[0]), _doubted(answers[1]), _doubted(answers[2])
+    elif found.pid != viewer.pid != 0 and answered() and not supported():
+        exempt = viewer.has_ptrace_capability and viewer.user_ns and viewer.user_ns.initial
+        seen = answers[:2] if exempt else (_doubted(answers[0]), _doubted(answers[1]))
+        answers = (*seen, _doubted(answers[2]))
     return Reach(pair, rules.level(viewer, pair.machine), *answers)
 
 
@@ -131,8 +133,8 @@ def _settled(pair: Pair, answer: Answer, ask: Callable[[], bool]) -> Answer:
 
 
 def _doubted(answer: Answer) -> Answer:
-    """Return an answer for a pair of which BPF programs may know what no file tells."""
-    reason = f"{answer.reason}; but BPF programs run, and no file tells who is in which domain"
+    """Return an answer for a viewer whose domain, if it is in one, only BPF programs know."""
+    reason = "BPF programs may refuse it, and no file tells which domain the viewer is in"
     return unknown("bpf", reason) if answer else answer
 
 

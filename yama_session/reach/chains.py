@@ -17,7 +17,7 @@ def parents(domains: Iterable[Description]) -> dict[int, int]:
     Domains in which there is no process count as if they were not there.
 
     Args:
-        domains: those that there are, each once or more often.
+        domains: those that hold a process.
     """
     domains = list(domains)
     known = {domain.id for domain in domains}
@@ -33,7 +33,7 @@ def sight(domains: Iterable[Description]) -> dict[int, set[int]]:
     Capabilities and relations aside, as in :func:`yama_session.reach.domains.sight`.
 
     Args:
-        domains: those that there are, each once or more often.
+        domains: those that hold a process.
     """
     domains = list(domains)
     return {domain.id: _sight(domain, domains) for domain in domains}

@@ -11,7 +11,10 @@ _CHECK = """
 import ctypes, sys
 prctl = ctypes.CDLL(None, use_errno=True).prctl
 prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
-sys.exit(prctl(0x59616d73, 5, int(sys.argv[1]), int(sys.argv[2]), 0) < 0)
+while (ret := prctl(0x59616d73, 5, int(sys.argv[1]), int(sys.argv[2]), 0)) < 0:
+    if ctypes.get_errno() != 11:  # it is to be asked again
+        break
+sys.exit(ret < 0)
 """
 
 

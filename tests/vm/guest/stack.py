@@ -38,6 +38,7 @@ def module_arguments(arguments: str) -> Iterator[None]:
             stack.enter_context(edited(path, text))
         yield
 
+
 # Debian 13's sshd has a program of its own for what it says of a session.
 SSHD = ("-t", "sshd", "-t", "sshd-session")
 

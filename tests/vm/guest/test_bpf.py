@@ -159,12 +159,18 @@ class TestOneConfinedOneExempt:
         self, logins: tuple[Login, Login]
     ) -> None:
         alice, bob = logins
+
+        def explained(pid: int, viewer: int | str) -> list[str]:
+            done = sh(f"yama-session explain {pid} --as {viewer} --json")
+            answers = json.loads(done.out)
+            return [answers[what]["answer"] for what in ("visible", "readable", "attachable")]
+
+        inside = int(alice.check("echo $$"))
         with stranger("alice") as outside:
-            for pid in (1, outside):
-                done = sh(f"yama-session explain {pid} --as {alice.check('echo $$')} --json")
-                answers = json.loads(done.out)
-                verdicts = {answers[what]["answer"] for what in ("readable", "attachable")}
-                assert "yes" not in verdicts
+            assert explained(outside, inside) == ["unknown"] * 3
+            assert explained(inside, inside)[:2] == ["yes", "yes"]
+            assert explained(outside, 1)[:2] == ["yes", "yes"]
+            assert explained(outside, "bob") == ["yes", "no", "no"]
             assert bob.run(f"yama-session can-attach {outside}").status == 1
 
     def test_doctor_finds_who_is_in_no_domain(self, logins: tuple[Login, Login]) -> None:

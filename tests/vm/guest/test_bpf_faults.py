@@ -4,6 +4,7 @@
 """Whatever becomes of the service, who is confined by BPF stays so, and a login is whole."""
 
 import contextlib
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -137,6 +138,20 @@ def test_a_service_that_stops_makes_lost_pins_again() -> None:
     """Its manager lets go of the descriptors then, and the programs would go with them."""
     with Login("alice") as alice:
         assert sh("rm -r /sys/fs/bpf/yama-session").status == 0
+        with no_service():
+            assert is_confined(alice)
+        assert not started_anew()
+        assert is_confined(alice)
+
+
+def test_a_service_that_could_not_use_them_leaves_them_pinned_too() -> None:
+    with Login("alice") as alice:
+        assert sh("umount -l /sys/fs/bpf").status == 0
+        assert sh("systemctl restart yama-session", timeout=120).status == 0
+        wait_for(answers, "the service is back", seconds=60)
+        status = json.loads(sh("yama-session status --json").out)["service"]
+        assert "no bpffs" in json.dumps(status["enforcers"])
+        assert sh("mount -t bpf bpf /sys/fs/bpf -o mode=700").status == 0
         with no_service():
             assert is_confined(alice)
         assert not started_anew()

@@ -1,6 +1,11 @@
 # guest: --debian --kernel 6.12 --cmdline lockdown=integrity --timeout 300
-# guest: --debian --kernel 6.1 --kernel 7.3 --long --cmdline lockdown=integrity --timeout 300
-"""A kernel that is locked down, as under Secure Boot, takes the programs and runs them."""
+# guest: --debian --kernel 7.3 --long --cmdline lockdown=integrity --timeout 300
+# guest: --debian --kernel 6.1 --long --cmdline "lockdown=integrity preempt=voluntary"
+"""A kernel that is locked down, as under Secure Boot, takes the programs and runs them.
+
+How it is preempted debugfs does not tell then, and these guests have no /boot: so
+6.1 is told it at boot.
+"""
 
 import json
 from pathlib import Path

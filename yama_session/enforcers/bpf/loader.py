@@ -32,7 +32,7 @@ from yama_session.native import ffi as native_ffi
 from yama_session.native import lib as native
 from yama_session.scope import DomainInfo
 
-__all__ = ["PINS", "Description", "Member", "Programs"]
+__all__ = ["PINS", "Description", "Member", "Programs", "pin"]
 
 PINS = Path("/sys/fs/bpf/yama-session")
 OBJECT = Path(__file__).with_name("programs.bpf.o")
@@ -130,9 +130,9 @@ class Programs:
         digest = hashlib.sha256(content).hexdigest()[:16]
         with _Pins(pins) as room:
             known = room.generations()
-            for name, fd in (stored or {}).items():
-                generation, _, program = name.removeprefix(_STORED).rpartition("-")
-                known.setdefault(generation, {}).setdefault(program, fd)
+            for generation, links in _generations(stored or {}).items():
+                for program, fd in links.items():
+                    known.setdefault(generation, {}).setdefault(program, fd)
             with _Object(content) as image:
                 wanted = set(image.programs())
                 present = known.get(_GENERATION + digest, {})
@@ -159,27 +159,32 @@ class Programs:
             pins: their directory.
 
         Raises:
-            BpfError: they keep domains in another way than this version, or the
-                caller may not look.
+            BpfError: they keep domains in another way than this version, what is
+                pinned is not whole, or the caller may not look.
         """
         try:
-            if not pins.is_dir():
-                return None
+            pins.stat()
+        except FileNotFoundError:
+            return None
         except OSError as error:
             raise BpfError(f"cannot look into {pins}: {error.strerror}; root can") from error
         with _Pins(pins) as room:
-            for generation, links in room.generations().items():
+            known = {name: links for name, links in room.generations().items() if links}
+        # A loader that died may have left some of the pins of others.
+        for generation, links in known.items():
+            if {"list", "answer"} <= links.keys() and not generation.endswith(_UNFINISHED):
                 if not generation.startswith(_GENERATION):
                     raise BpfError(f"{pins / generation} is of another version")
-                if links:
-                    digest = generation.removeprefix(_GENERATION)
-                    return cls(links, digest, pins, reused=True)
+                digest = generation.removeprefix(_GENERATION)
+                return cls(links, digest, pins, reused=True)
+        if known:
+            raise BpfError(f"no programs are pinned as a whole in {pins}: restart yama-session")
         return None
 
-    def fds(self) -> dict[str, int]:
+    def fds(self) -> dict[str, OwnedFd]:
         """Return the descriptors to keep elsewhere, by name; they stay this object's."""
         return {
-            f"{_STORED}{_GENERATION}{self._digest}-{name}": link.fileno()
+            f"{_STORED}{_GENERATION}{self._digest}-{name}": link
             for name, link in self._links.items()
         }
 
@@ -241,10 +246,10 @@ class Programs:
         """
         value = ffi.new("struct ys_bpf_domain *")
         ret = lib.ys_bpf_get(self._members.fileno(), ffi.new("int *", pidfd), value)
-        if ret == -errno.ENOENT or (ret == 0 and not value.depth):
+        if ret == -errno.ENOENT:
             return None
         _succeeded("look a process up", ret)
-        return _described(value)
+        return _described(value) if _is_whole(value) else None
 
     def members(self, within: int | None = None) -> list[Member]:
         """Return all threads that are in a domain.
@@ -261,6 +266,8 @@ class Programs:
         size = ffi.sizeof("struct ys_bpf_member")
         found = []
         for record in ffi.from_buffer("struct ys_bpf_member[]", content)[0 : len(content) // size]:
+            if not _is_whole(record.domain):
+                continue
             domain = _described(record.domain)
             if within is None or within in domain.chain:
                 found.append(Member(record.tgid, record.tid, domain))
@@ -275,15 +282,6 @@ class Programs:
             name: _succeeded("read the counters", lib.ys_bpf_misses(link.fileno()))
             for name, link in self._links.items()
         }
-
-    def pin(self) -> None:
-        """Make pins that are missing again, so that the programs outlast every descriptor.
-
-        Raises:
-            BpfError: there is no bpffs to have them in.
-        """
-        with _Pins(self._pins) as room:
-            room.add(_GENERATION + self._digest, self._links)
 
     def unload(self) -> None:
         """Take the programs out: nobody is confined any more.
@@ -359,6 +357,29 @@ class Programs:
     @staticmethod
     def _token(key: bytes) -> OwnedFd:
         return OwnedFd(checked("ys_bpf_token", native.ys_bpf_token(key)))
+
+
+def pin(stored: Mapping[str, OwnedFd], pins: Path = PINS) -> None:
+    """Make pins that are missing again, so that programs outlast their descriptors.
+
+    Args:
+        stored: the descriptors, by the names that :meth:`Programs.fds` has for them.
+        pins: as for :meth:`Programs.load`.
+
+    Raises:
+        BpfError: there is no bpffs to have them in.
+    """
+    with _Pins(pins) as room:
+        for generation, links in _generations(stored).items():
+            room.add(generation, links)
+
+
+def _generations(stored: Mapping[str, OwnedFd]) -> dict[str, dict[str, OwnedFd]]:
+    found: dict[str, dict[str, OwnedFd]] = {}
+    for name, fd in stored.items():
+        generation, _, program = name.removeprefix(_STORED).rpartition("-")
+        found.setdefault(generation, {})[program] = fd
+    return found
 
 
 class _Object:
@@ -514,6 +535,11 @@ def _map_of(links: Mapping[str, OwnedFd], name: str) -> OwnedFd:
     if found is None:
         raise BpfError(f"the BPF programs have no map {name}")
     return found
+
+
+def _is_whole(value: Any) -> bool:
+    """Tell if an entry was not being changed when it was copied; then the depth, or an id, is 0."""
+    return value.depth > 0 and all(value.chain[level] for level in range(value.depth))
 
 
 def _described(value: Any) -> Description:

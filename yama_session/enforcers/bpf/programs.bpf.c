@@ -72,16 +72,20 @@ static __always_inline void name_tracer(struct task_struct *leader,
 }
 
 SEC("lsm/task_prctl")
-int BPF_PROG(repeat, int option, unsigned long arg2)
+int BPF_PROG(repeat, int option, unsigned long op)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	if (option == PR_PTRACE_SCOPE)
-		return bpf_task_storage_get(&members, task, NULL,
-					    BPF_LOCAL_STORAGE_GET_F_CREATE) ?
-			       -EAGAIN : -ENOMEM;
+	if (option == PR_PTRACE_SCOPE) {
+		if ((op == PR_PTRACE_SCOPE_ENTER ||
+		     op == PR_PTRACE_SCOPE_JOIN_KEY) &&
+		    !bpf_task_storage_get(&members, task, NULL,
+					  BPF_LOCAL_STORAGE_GET_F_CREATE))
+			return -ENOMEM;
+		return -EAGAIN;
+	}
 	if (option == PR_SET_PTRACER)
-		name_tracer(task->group_leader, arg2);
+		name_tracer(task->group_leader, op);
 	return 0;
 }
 
@@ -257,6 +261,9 @@ int list(struct bpf_iter__task *ctx)
 	member.tgid = task->tgid;
 	member.tid = task->pid;
 	member.domain = *domain;
+	/* It may be about to change. */
+	if (!member.domain.depth)
+		return 0;
 	bpf_seq_write(ctx->meta->seq, &member, sizeof(member));
 	return 0;
 }
