@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from yama_session.enforcers.bpf import state
 from yama_session.enforcers.bpf._loader import lib as loader
-from yama_session.enforcers.bpf.loader import OBJECT, _Object
+from yama_session.enforcers.bpf.loader import OBJECT, Programs, _Object, pin
 from yama_session.enforcers.bpf.state import preemption_of, version_of
-from yama_session.native import ffi, lib
+from yama_session.errors import BpfError
+from yama_session.native import OwnedFd, ffi, lib
 
 pytestmark = pytest.mark.unit
 
@@ -113,3 +115,38 @@ def test_how_a_kernel_is_preempted(
 )
 def test_the_version_in_a_release(release: str, expected: tuple[int, int]) -> None:
     assert version_of(release) == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "around", "limit"),
+    [
+        ("max", "max", None),
+        ("209715200", "max", 209715200),
+        ("max", "104857600", 104857600),
+        ("209715200", "104857600", 104857600),
+        (None, None, None),
+    ],
+)
+def test_limit_of_memory_is_the_least_around_the_service(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    own: str | None,
+    around: str | None,
+    limit: int | None,
+) -> None:
+    service = tmp_path / "service"
+    service.mkdir()
+    for place, text in ((service, own), (tmp_path, around)):
+        if text is not None:
+            (place / "memory.max").write_text(f"{text}\n")
+    monkeypatch.setattr(state, "_CGROUP", service)
+    assert state.memory_limit() == limit
+
+
+def test_pins_can_be_in_no_other_file_system(tmp_path: Path) -> None:
+    place = tmp_path / "pins"
+    assert Programs.running(place) is None
+    with OwnedFd(os.open("/dev/null", os.O_RDONLY)) as fd:
+        with pytest.raises(BpfError, match="no bpffs: mount one there"):
+            pin({"bpf-v1-0123-access": fd}, place)
+        assert not place.exists()
