@@ -134,7 +134,7 @@ class TestPolicyThatNamesLandlock:
             assert bob.check("cat /proc/1/comm") == "systemd"
 
             agent = int(alice.check("eval $(ssh-agent) >/dev/null; echo $SSH_AGENT_PID"))
-            assert "non-dumpable processes are hidden" in table["proc=private"]
+            assert "more capable and non-dumpable processes" in table["proc=private"]
             assert not alice.sees(agent)
             assert bob.sees(agent)
 
