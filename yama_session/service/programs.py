@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from yama_session.enforcers import BPF
 from yama_session.enforcers.bpf.state import loadable
@@ -13,6 +14,8 @@ from yama_session.native import OwnedFd
 from yama_session.service.notify import Notifier
 
 _log = logging.getLogger(__name__)
+
+_HOST = Path("/proc/1/root")
 
 #: Seconds that the manager of the service gives it for loading them.
 _PATIENCE = 300
@@ -67,9 +70,10 @@ def _leave(links: Mapping[str, OwnedFd]) -> None:
     if not links:
         return
     try:
-        from yama_session.enforcers.bpf.loader import pin
+        from yama_session.enforcers.bpf.loader import PINS, pin
 
-        pin(links)
+        # What is mounted or unmounted later may not reach the service's own namespace.
+        pin(links, _HOST / PINS.relative_to("/"))
     except (BpfError, ImportError, OSError) as error:
         words = "once this service is stopped, who is confined by bpf is so no longer"
         _log.error("%s: %s", words, error)
