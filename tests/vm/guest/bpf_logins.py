@@ -27,11 +27,13 @@ def holds(login: Login, scope: int, view: int) -> bool:
 def stranger(user: str) -> Iterator[int]:
     """A process of the user that is in no domain: nothing but the programs can hide it."""
     become = ["setpriv", "--reuid", user, "--regid", user, "--init-groups"]
-    with subprocess.Popen([*become, "sleep", "600"]) as process:
+    with subprocess.Popen([*become, "sleep", "infinity"]) as process:
         name = Path(f"/proc/{process.pid}/comm")
         wait_for(lambda: name.read_text() == "sleep\n", "it is the user's")
         try:
             yield process.pid
+            # That somebody who is gone was not seen says nothing.
+            assert process.poll() is None
         finally:
             process.kill()
 
