@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,7 +33,7 @@
 /* From connect to reply; with the fallback a login loses less than 1 s */
 #define LIMIT_USEC	800000
 
-#define REPLY		"sssuusahahah"
+#define REPLY		"sssuusahah"
 
 struct answer {
 	sd_bus_message *reply;
@@ -123,17 +124,43 @@ static int connect_bus(uint64_t deadline, sd_bus **ret)
 	return 0;
 }
 
+/* The application may have closed 0 to 2 */
+static int dup_above_2(int fd)
+{
+	int new_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	return new_fd < 0 ? -errno : new_fd;
+}
+
+/* The kernel tells the service who made the pair: @theirs proves who calls */
+static int make_lifetime(int *ret_ours, int *ret_theirs)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	*ret_theirs = fds[1];
+	*ret_ours = dup_above_2(fds[0]);
+	close_fd(&fds[0]);
+	return *ret_ours < 0 ? *ret_ours : 0;
+}
+
 static int make_request(sd_bus *bus, const struct login *login,
-			sd_bus_message **ret)
+			int *ret_lifetime, sd_bus_message **ret)
 {
 	__cleanup(unref_message) sd_bus_message *m = NULL;
 	__cleanup(close_fd) int leader = -1;
+	__cleanup(close_fd) int ours = -1;
+	__cleanup(close_fd) int theirs = -1;
 	int r;
 
 	/* A bare pid could be another process by the time it is looked at */
 	leader = pidfd_open(getpid(), 0);
 	if (leader < 0)
 		return -errno;
+	r = make_lifetime(&ours, &theirs);
+	if (r < 0)
+		return r;
 	r = sd_bus_message_new_method_call(bus, &m, SERVICE_NAME, SERVICE_PATH,
 					   SERVICE_IFACE, "OpenSession");
 	if (r < 0)
@@ -142,17 +169,19 @@ static int make_request(sd_bus *bus, const struct login *login,
 	r = sd_bus_message_set_auto_start(m, false);
 	if (r < 0)
 		return r;
-	r = sd_bus_message_append(m, "hussssu", leader, (uint32_t)login->uid,
-				  login->user, login->service, login->tty,
-				  login->rhost, (uint32_t)0);
+	r = sd_bus_message_append(m, "hhussssu", leader, theirs,
+				  (uint32_t)login->uid, login->user,
+				  login->service, login->tty, login->rhost,
+				  (uint32_t)0);
 	if (r < 0)
 		return r;
+	*ret_lifetime = steal_fd(&ours);
 	*ret = m;
 	m = NULL;
 	return 0;
 }
 
-/* The message owns the descriptors in it, and might have put them below 3 */
+/* The message owns the descriptors in it */
 static int read_fd(sd_bus_message *m, int *ret)
 {
 	int fd, r, n;
@@ -163,9 +192,9 @@ static int read_fd(sd_bus_message *m, int *ret)
 	for (n = 0; (r = sd_bus_message_read(m, "h", &fd)) > 0; n++) {
 		if (n)
 			return -EBADMSG;
-		*ret = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		*ret = dup_above_2(fd);
 		if (*ret < 0)
-			return -errno;
+			return *ret;
 	}
 	if (r < 0)
 		return r;
@@ -235,10 +264,7 @@ static int read_reply(sd_bus_message *m, struct plan *plan)
 	r = read_fd(m, &plan->token);
 	if (r < 0)
 		return r;
-	r = read_fd(m, &plan->mount);
-	if (r < 0)
-		return r;
-	return read_fd(m, &plan->lifetime);
+	return read_fd(m, &plan->mount);
 }
 
 static int because(char *why, const char *what, int r)
@@ -253,7 +279,7 @@ static int because(char *why, const char *what, int r)
  * @ret:   the plan, checked; untouched on failure
  * @why:   room for WHY_MAX bytes, set on failure
  *
- * The service compares the leader with the process that it is connected to.
+ * The service compares the leader with the process that made the lifetime pair.
  *
  * Return: 0; -EUSERS: there may be no more sessions; or another negative errno,
  * whatever was wrong with bus or service.
@@ -275,7 +301,7 @@ int bus_open_session(const struct login *login, struct plan *ret, char *why)
 	r = connect_bus(deadline, &bus);
 	if (r < 0)
 		return because(why, "system bus", r);
-	r = make_request(bus, login, &request);
+	r = make_request(bus, login, &plan.lifetime, &request);
 	if (r < 0)
 		return because(why, "request", r);
 	r = sd_bus_call_async(bus, NULL, request, on_reply, &answer,

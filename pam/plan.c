@@ -99,13 +99,6 @@ static bool is_procfs_root(int fd)
 	       fstat(fd, &st) == 0 && st.st_ino == PROCFS_ROOT_INO;
 }
 
-static bool is_socket(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
-}
-
 static int check_token(const struct plan *plan, char *why)
 {
 	switch (plan->enforcer) {
@@ -147,15 +140,11 @@ int plan_check(const struct plan *plan, char *why)
 		return wrong(why, "scope out of range");
 	if (plan->view > PR_PTRACE_VIEW_INFERIORS)
 		return wrong(why, "view out of range");
-	if (plan->lifetime >= 0 && !is_socket(plan->lifetime))
-		return wrong(why, "lifetime is no socket");
 	if (plan->action == ACTION_STAY) {
 		if (plan->token >= 0 || plan->mount >= 0)
 			return wrong(why, "stay, with something to apply");
 		return 0;
 	}
-	if (plan->lifetime < 0)
-		return wrong(why, "no lifetime");
 	if (plan->mount >= 0 && (!plan->enforcer || plan->proc == PROC_HOST))
 		return wrong(why, "mount that nobody asked for");
 	/* A yama domain hides in every instance; the others need their own */

@@ -10,11 +10,10 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,7 +30,7 @@ PAM_SUCCESS, PAM_SYSTEM_ERR = 0, 4
 NO_SESSION = 100  # pamsession's status
 LIMIT_MS = 1000
 DEADLINE = 30.0
-SIGNATURE = "sssuusahahah"
+SIGNATURE = "sssuusahah"
 SEES_PID1 = ("sh", "-c", "test -e /proc/1 && echo seen || echo hidden")
 
 BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -73,51 +72,30 @@ class Reply:
     proc: str = "host"
     token: list[int] = field(default_factory=list)
     mount: list[int] = field(default_factory=list)
-    lifetime: list[int] = field(default_factory=list)
 
     def message(self, call: Message) -> Message:
         """Return the method return that carries it."""
-        fds = [*self.token, *self.mount, *self.lifetime]
+        fds = [*self.token, *self.mount]
         places = iter(range(len(fds)))
-        arrays = [[next(places) for _ in part] for part in (self.token, self.mount, self.lifetime)]
+        arrays = [[next(places) for _ in part] for part in (self.token, self.mount)]
         words = [self.id, self.action, self.enforcer, self.scope, self.view, self.proc]
         return Message.new_method_return(call, SIGNATURE, [*words, *arrays], fds)
 
 
-@dataclass
-class Offer:
-    """What a service would answer, and both ends of the lifetime in it."""
-
-    reply: Reply
-    ours: socket.socket
-    theirs: socket.socket
-
-
 @contextmanager
-def unconfined() -> Iterator[Offer]:
-    """Offer a login that sees everything."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        yield Offer(Reply(lifetime=[theirs.fileno()]), ours, theirs)
-
-
-@contextmanager
-def confined(hidepid: int = lib.YS_HIDEPID_PTRACEABLE) -> Iterator[Offer]:
-    """Offer a login that Landlock confines."""
+def confined(hidepid: int = lib.YS_HIDEPID_PTRACEABLE) -> Iterator[Reply]:
+    """Answer a login that Landlock confines."""
     with (
-        unconfined() as offer,
         OwnedFd(checked("ys_landlock_create", lib.ys_landlock_create())) as token,
         OwnedFd(checked("ys_procfs_new", lib.ys_procfs_new(hidepid))) as mount,
     ):
-        offer.reply = replace(
-            offer.reply,
+        yield Reply(
             enforcer="landlock",
             view=lib.PR_PTRACE_VIEW_DOMAIN,
             proc="ptraceable",
             token=[token.fileno()],
             mount=[mount.fileno()],
         )
-        yield offer
 
 
 @dataclass

@@ -2,9 +2,10 @@
 
 A line on stdin is the same again for a child; an empty one ends that.
 
-Arguments: JSON with ``args`` (those after the leader), and perhaps ``leader``
-(the pid to name instead of one's own) or ``fd`` (a file to send instead of a
-pidfd). Prints one JSON line: the reply with what its descriptors are, or the error.
+Arguments: JSON with ``args`` (those after the descriptors), and perhaps ``leader``
+(the pid to name instead of one's own), ``fd`` (a file to send instead of a pidfd)
+or ``pair`` (what to send instead of an own pair of sockets). Prints one JSON line:
+the reply with what its descriptors are, or the error.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,52 @@ from dbus_next.constants import BusType, MessageType
 from dbus_next.message import Message
 
 
+def _by_a_process_before() -> int:
+    fd = _pair()
+    if child := os.fork():
+        os.waitpid(child, 0)
+        os._exit(0)
+    return fd
+
+
+def _by_a_user() -> int:
+    os.seteuid(65534)
+    fd = _pair()
+    os.seteuid(0)
+    return fd
+
+
+def _to_a_daemon() -> int:
+    """Be connected to a socket that has a name: who listens there is the peer."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind("")  # any abstract name
+        listener.listen()
+        end = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        end.connect(listener.getsockname())
+        kept.append(listener.accept()[0])
+    return end.detach()
+
+
+def _pair(kind: int = socket.SOCK_SEQPACKET) -> int:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+    kept.append(ours)
+    return theirs.detach()
+
+
+kept: list[socket.socket] = []
+PAIRS: dict[str, Callable[[], int]] = {
+    "own": _pair,
+    "of a process before": _by_a_process_before,
+    "of a user": _by_a_user,
+    "to a daemon": _to_a_daemon,
+    "stream": lambda: _pair(socket.SOCK_STREAM),
+    "inet": lambda: socket.socket(socket.AF_INET).detach(),
+    "file": lambda: os.open("/dev/null", os.O_RDONLY),
+}
+
+
 async def main(wish: dict[str, Any]) -> None:
+    lifetime = PAIRS[wish.get("pair", "own")]()
     bus = await MessageBus(bus_type=BusType.SYSTEM, negotiate_unix_fd=True).connect()
     if "fd" in wish:
         fd = os.open(wish["fd"], os.O_RDONLY)
@@ -34,9 +82,9 @@ async def main(wish: dict[str, Any]) -> None:
             path="/org/yama/Session1",
             interface="org.yama.Session1.Manager",
             member="OpenSession",
-            signature=wish.get("signature", "hussssu"),
-            body=[0, *wish["args"]] if wish.get("signature") != "" else [],
-            unix_fds=[fd] if wish.get("signature") != "" else [],
+            signature=wish.get("signature", "hhussssu"),
+            body=[0, 1, *wish["args"]] if wish.get("signature") != "" else [],
+            unix_fds=[fd, lifetime] if wish.get("signature") != "" else [],
         )
     )
     assert answer is not None

@@ -24,12 +24,10 @@ from pam_bench import (
     USER_UID,
     Bench,
     Login,
-    Offer,
     Reply,
     Script,
     bench,
     confined,
-    unconfined,
 )
 
 from yama_session.native import lib
@@ -52,15 +50,9 @@ def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 @pytest.fixture
-def confining() -> Iterator[Offer]:
-    with confined() as offer:
-        yield offer
-
-
-@pytest.fixture
-def opening() -> Iterator[Offer]:
-    with unconfined() as offer:
-        yield offer
+def confining() -> Iterator[Reply]:
+    with confined() as reply:
+        yield reply
 
 
 def give(reply: Reply) -> Script:
@@ -82,25 +74,25 @@ def test_c_programs_pass() -> None:
     subprocess.run(["make", "-s", "-C", str(ROOT / "pam"), "test"], check=True)
 
 
-def test_good_reply_confines(where: Bench, confining: Offer) -> None:
-    login = log_in(where, give(confining.reply))
+def test_good_reply_confines(where: Bench, confining: Reply) -> None:
+    login = log_in(where, give(confining))
     assert (login.open, login.words, login.close) == (PAM_SUCCESS, "hidden", PAM_SUCCESS)
 
 
-def test_session_sees_itself_and_nothing_else(where: Bench, confining: Offer) -> None:
+def test_session_sees_itself_and_nothing_else(where: Bench, confining: Reply) -> None:
     command = (
         "sh",
         "-c",
         "sleep 60 & ls -d /proc/[0-9]* | wc -l; test -e /proc/$! && echo own; kill $!",
     )
-    login = log_in(where, give(confining.reply), command=command)
+    login = log_in(where, give(confining), command=command)
     count, own = login.words.split()
     assert own == "own"
     assert int(count) <= 4  # sh, sleep, ls, wc; pamsession is root's and not dumpable to us
 
 
-def test_open_preset_leaves_everything_visible(where: Bench, opening: Offer) -> None:
-    login = log_in(where, give(opening.reply))
+def test_open_preset_leaves_everything_visible(where: Bench) -> None:
+    login = log_in(where, give(Reply()))
     assert (login.open, login.words, login.close) == (PAM_SUCCESS, "seen", PAM_SUCCESS)
 
 
@@ -109,39 +101,41 @@ def test_stay_changes_nothing(where: Bench) -> None:
     assert (login.open, login.words) == (PAM_SUCCESS, "seen")
 
 
-def test_call_carries_the_login(where: Bench, opening: Offer) -> None:
-    script = give(opening.reply)
+def test_call_carries_the_login(where: Bench) -> None:
+    script = give(Reply())
     log_in(where, script)
     (call,) = script.calls
     assert (call.path, call.interface) == ("/org/yama/Session1", "org.yama.Session1.Manager")
-    assert call.signature == "hussssu"
-    assert call.body[1:] == [USER_UID, USER, "case", "", "", 0]
+    assert call.signature == "hhussssu"
+    assert call.body[2:] == [USER_UID, USER, "case", "", "", 0]
     assert script.auto_start_refused
-    assert len(call.unix_fds) == 1
+    assert len(call.unix_fds) == 2
 
 
-def test_leader_is_the_process_that_logs_in(where: Bench, opening: Offer) -> None:
+def test_leader_is_the_process_that_logs_in(where: Bench) -> None:
     leaders: list[str] = []
 
     def answer(call: Message) -> Message:
         fdinfo = Path(f"/proc/self/fdinfo/{call.unix_fds[0]}").read_text()
         pid = int(fdinfo.split("Pid:")[1].split()[0])
         leaders.append(Path(f"/proc/{pid}/comm").read_text().strip())
-        return opening.reply.message(call)
+        return Reply().message(call)
 
     log_in(where, Script(answer))
     assert leaders == ["pamsession"]
 
 
-def test_logout_closes_the_lifetime(where: Bench, opening: Offer) -> None:
-    log_in(where, give(opening.reply))
-    opening.theirs.close()
-    opening.ours.settimeout(5)
-    assert opening.ours.recv(1) == b""
+def test_logout_closes_the_lifetime(where: Bench) -> None:
+    script = give(Reply())
+    log_in(where, script)
+    (call,) = script.calls
+    with socket.socket(fileno=call.unix_fds[1]) as theirs:
+        theirs.settimeout(5)
+        assert theirs.recv(1) == b""
 
 
-def test_command_inherits_no_descriptor_of_ours(where: Bench, confining: Offer) -> None:
-    login = log_in(where, give(confining.reply), command=("sh", "-c", "ls /proc/$$/fd"))
+def test_command_inherits_no_descriptor_of_ours(where: Bench, confining: Reply) -> None:
+    login = log_in(where, give(confining), command=("sh", "-c", "ls /proc/$$/fd"))
     assert login.words.split() == ["0", "1", "2"]
 
 
@@ -174,17 +168,15 @@ BAD: dict[str, Callable[[Reply], Reply]] = {
     "no mount": lambda r: replace(r, mount=[]),
     "mount of another kind": lambda r: replace(r, mount=[devnull()]),
     "mount below its root": lambda r: replace(r, mount=[proc_self()]),
-    "no lifetime": lambda r: replace(r, lifetime=[]),
-    "lifetime of another kind": lambda r: replace(r, lifetime=[devnull()]),
     "stay with a token": lambda r: replace(r, action="stay"),
 }
 
 
 @pytest.mark.parametrize("spoil", BAD.values(), ids=BAD.keys())
 def test_bad_reply_counts_as_none(
-    where: Bench, confining: Offer, spoil: Callable[[Reply], Reply]
+    where: Bench, confining: Reply, spoil: Callable[[Reply], Reply]
 ) -> None:
-    script = give(spoil(confining.reply))
+    script = give(spoil(confining))
     login = log_in(where, script)
     assert len(script.calls) == 1
     assert (login.open, login.status) == (PAM_SYSTEM_ERR, NO_SESSION)
@@ -207,9 +199,7 @@ def enough(call: Message) -> Message:
 
 
 def wrong_types(call: Message) -> Message:
-    return Message.new_method_return(
-        call, "sssuusasasas", ["s1", "open", "", 0, 0, "host", [], [], []]
-    )
+    return Message.new_method_return(call, "sssuusasas", ["s1", "open", "", 0, 0, "host", [], []])
 
 
 @pytest.mark.parametrize("answer", [empty, refusal, machine_full, wrong_types])
@@ -253,14 +243,12 @@ def test_service_absent(where: Bench) -> None:
 
 
 @pytest.mark.parametrize("running", [True, False])
-def test_bus_is_asked_only_while_the_service_lives(
-    where: Bench, opening: Offer, running: bool
-) -> None:
+def test_bus_is_asked_only_while_the_service_lives(where: Bench, running: bool) -> None:
     file = where.path("/run/yama-session/alive")
     with hold(file) as lock:
         if not running:
             lock.close()
-        script = give(opening.reply)
+        script = give(Reply())
         login = log_in(where, script, CONFINES)
     assert login.open == PAM_SUCCESS
     assert (login.words, len(script.calls)) == (("seen", 1) if running else ("hidden", 0))
@@ -353,36 +341,36 @@ def test_exempt_list_behind_a_link_is_none(where: Bench) -> None:
     ("user", "code", "words"), [(USER, PAM_SYSTEM_ERR, ""), ("root", PAM_SUCCESS, "seen")]
 )
 def test_stdin_on_the_host_proc(
-    where: Bench, confining: Offer, user: str, code: int, words: str
+    where: Bench, confining: Reply, user: str, code: int, words: str
 ) -> None:
     """Landlock cannot take back what a descriptor shows; root is known to fail before."""
     with Path("/proc/version").open() as stdin:
-        login = log_in(where, give(confining.reply), user=user, stdin=stdin)
+        login = log_in(where, give(confining), user=user, stdin=stdin)
     assert (login.open, login.words) == (code, words)
 
 
-def test_root_is_confined_if_the_policy_says_so(where: Bench, confining: Offer) -> None:
-    login = log_in(where, give(confining.reply), user="root")
+def test_root_is_confined_if_the_policy_says_so(where: Bench, confining: Reply) -> None:
+    login = log_in(where, give(confining), user="root")
     assert (login.open, login.words) == (PAM_SUCCESS, "hidden")
 
 
 def test_weaker_procfs_is_found_out(where: Bench) -> None:
     """A mount that hides nothing: the module sees pid 1 afterwards, and refuses."""
-    with confined(lib.YS_HIDEPID_OFF) as offer:
-        login = log_in(where, give(offer.reply))
+    with confined(lib.YS_HIDEPID_OFF) as reply:
+        login = log_in(where, give(reply))
     assert (login.open, login.status) == (PAM_SYSTEM_ERR, NO_SESSION)
 
 
-def test_cwd_on_the_host_proc_moves(where: Bench, confining: Offer) -> None:
-    login = log_in(where, give(confining.reply), cwd="/proc/1", command=("sh", "-c", "ls; pwd"))
+def test_cwd_on_the_host_proc_moves(where: Bench, confining: Reply) -> None:
+    login = log_in(where, give(confining), cwd="/proc/1", command=("sh", "-c", "ls; pwd"))
     assert "status" not in login.words.split()
 
 
-def test_session_inside_a_session_stays(where: Bench, confining: Offer) -> None:
+def test_session_inside_a_session_stays(where: Bench, confining: Reply) -> None:
     """With the service down root's shell stays in the session it was called from."""
     inner = f"{BUILD}/pamsession {where.directory} case root readlink /proc/self/ns/mnt"
     outer = ("sh", "-c", f"readlink /proc/self/ns/mnt; {inner}")
-    script = Script(lambda call: confining.reply.message(call) if len(script.calls) == 1 else None)
+    script = Script(lambda call: confining.message(call) if len(script.calls) == 1 else None)
     login = log_in(where, script, CONFINES, user="root", command=outer)
     first, opened, second, _closed = login.words.splitlines()
     assert len(script.calls) == 2

@@ -43,15 +43,14 @@ def service(bench: ServiceBench) -> ServiceBench:
     return bench
 
 
-def test_login_gets_token_mount_and_lifetime(service: ServiceBench) -> None:
+def test_login_gets_token_and_mount(service: ServiceBench) -> None:
     with service.login() as reply:
         assert reply["error"] is None
-        _, action, enforcer, scope, view, proc, token, mount, lifetime = reply["body"]
+        _, action, enforcer, scope, view, proc, token, mount = reply["body"]
         assert (action, enforcer, scope, view, proc) == ("open", "landlock", 1, 1, "private")
-        assert (token, mount, lifetime) == ([0], [1], [2])
+        assert (token, mount) == ([0], [1])
         assert reply["fds"][0] == "anon_inode:[landlock-ruleset]"
         assert reply["fds"][1] == "/"
-        assert reply["fds"][2].startswith("socket:")
 
 
 def test_session_is_listed_and_recorded_for_root_only(service: ServiceBench) -> None:
@@ -141,6 +140,26 @@ def test_leader_in_another_pid_namespace_is_foreign(service: ServiceBench) -> No
     assert json.loads(done.stdout)["error"] == ERROR + "ForeignNamespace"
 
 
+@pytest.mark.parametrize(
+    ("pair", "name", "words"),
+    [
+        ("of a process before", "AccessDenied", "but the caller is pid"),
+        ("of a user", "AccessDenied", "uid 65534"),
+        ("to a daemon", "InvalidArgument", "socketpair"),
+        ("stream", "InvalidArgument", "socketpair"),
+        ("inet", "InvalidArgument", "socketpair"),
+        ("file", "InvalidArgument", "/dev/null"),
+    ],
+)
+def test_leader_proves_itself_by_a_pair_of_its_own(
+    service: ServiceBench, pair: str, name: str, words: str
+) -> None:
+    with service.login(pair=pair) as reply:
+        assert reply["error"] == ERROR + name
+        assert words in reply["body"][0]
+    assert service.sessions() == []
+
+
 @pytest.mark.parametrize("member", ["OpenSession", "CloseSession", "GetPolicy"])
 def test_bus_denies_other_users_what_is_roots(service: ServiceBench, member: str) -> None:
     done = service.ask(member, uid=65534)
@@ -174,7 +193,7 @@ def test_garbage_argument_is_named(service: ServiceBench, args: list[object], wo
 def test_wrong_signature_is_refused(service: ServiceBench) -> None:
     with service.login(signature="") as reply:
         assert reply["error"] == ERROR + "InvalidArgument"
-        assert "'hussssu'" in reply["body"][0]
+        assert "'hhussssu'" in reply["body"][0]
 
 
 def test_unknown_session_cannot_be_closed(service: ServiceBench) -> None:
@@ -240,6 +259,9 @@ class Patient:
         await self.go.wait()
         self.running -= 1
         return Reply([{}])
+
+    async def login(self, args: Sequence[Any], fds: Sequence[OwnedFd]) -> Reply:
+        return Reply()
 
     def properties(self, caller: Caller) -> dict[str, object]:
         return {}

@@ -70,6 +70,9 @@ class Handler(Protocol):
                 the journal, and the caller only learns that it happened.
         """
 
+    async def login(self, args: Sequence[Any], fds: Sequence[OwnedFd]) -> Reply:
+        """Answer likewise the call of a process that proves itself who it is."""
+
     def properties(self, caller: Caller) -> Mapping[str, object]:
         """Return the value of every property of the interface for a caller."""
 
@@ -132,7 +135,7 @@ class Service:
 
     async def _serve(self, message: Message, access: Access, fds: list[OwnedFd]) -> None:
         try:
-            if access is Access.ROOT:
+            if access in (Access.ROOT, Access.LEADER):
                 await self._serve_now(message, fds)
             elif access is Access.ANYONE:
                 async with self._turn:
@@ -192,14 +195,17 @@ class Service:
             return _anywhere(message), Reply()
         if message.path != OBJECT_PATH:
             raise Unknown("UnknownObject", f"there is no object {message.path}")
-        caller = caller or await self._caller(message)
         if interface == f"{DBUS}.Properties":
-            return self._property(message, caller), Reply()
+            return self._property(message, caller or await self._caller(message)), Reply()
         method = METHODS.get(message.member) if interface == INTERFACE else None
         if method is None:
             raise Unknown("UnknownMethod", f"there is no {interface}.{message.member}")
         _check_signature(message, method.signature)
-        reply = await self._handler.call(method.name, caller, message.body, fds)
+        if method.access is Access.LEADER:
+            reply = await self._handler.login(message.body, fds)
+        else:
+            caller = caller or await self._caller(message)
+            reply = await self._handler.call(method.name, caller, message.body, fds)
         answer = Message.new_method_return(
             message,
             method.result_signature,

@@ -1,4 +1,4 @@
-"""Who is calling, and whether it may open a session for the process that it names."""
+"""Who is calling, and what that one may ask for."""
 
 from __future__ import annotations
 
@@ -6,13 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from yama_session.service import leader
-from yama_session.service.refusal import (
-    AccessDenied,
-    AuthenticationRequired,
-    ForeignNamespace,
-    InvalidArgument,
-)
+from yama_session.service.refusal import AccessDenied, AuthenticationRequired
 
 
 @dataclass(frozen=True)
@@ -98,38 +92,3 @@ class Caller:
         # Meanwhile the caller may have gone, and its name with it.
         if not await self.line.connected():
             raise AccessDenied(f"the caller {self.name} has gone")
-
-
-def check_leader(caller: Caller, pidfd: int) -> int:
-    """Make sure that the caller is root, and itself the process behind ``pidfd``.
-
-    The bus (dbus 1.14) knows only a bare pid. When it told that, the sender
-    was connected, and the leader, whose descriptor had come with the message,
-    was there as well: it still is. Two processes with one pid at one time are
-    the same.
-
-    Args:
-        caller: what the bus said after ``pidfd`` had come.
-        pidfd: the leader.
-
-    Returns:
-        The leader's pid.
-
-    Raises:
-        AccessDenied: the caller is not root, or names another process.
-        InvalidArgument: no living process stands behind the descriptor.
-        ForeignNamespace: the caller sees other pids or uids than the service.
-    """
-    caller.require_root()
-    pid = leader.pid_of(pidfd)
-    if pid != caller.pid:
-        raise AccessDenied(f"leader is pid {pid}, but the caller is pid {caller.pid}")
-    try:
-        same = leader.namespaces(pid) == leader.own_namespaces()
-    except OSError as error:
-        raise InvalidArgument(f"leader {pid} cannot be looked at: {error.strerror}") from None
-    if not leader.alive(pidfd):
-        raise InvalidArgument(f"leader {pid} has exited")
-    if not same:
-        raise ForeignNamespace(f"leader {pid} is in another pid or user namespace than the service")
-    return pid

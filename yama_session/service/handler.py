@@ -12,10 +12,10 @@ from yama_session.native import OwnedFd
 from yama_session.policy import Login
 from yama_session.procfs import HidePid, Procfs
 from yama_session.scope import abi
-from yama_session.service import actions
+from yama_session.service import actions, leader
 from yama_session.service.attach import Attach
 from yama_session.service.bus import Reply
-from yama_session.service.caller import Caller, check_leader
+from yama_session.service.caller import Caller
 from yama_session.service.grants import Grants
 from yama_session.service.interface import INTERFACE
 from yama_session.service.limits import Bucket
@@ -57,8 +57,6 @@ class Handler:
     ) -> Reply:
         """Answer one call; see :class:`yama_session.service.bus.Handler`."""
         match method:
-            case "OpenSession":
-                return await self._open_session(caller, args, fds)
             case "CloseSession":
                 caller.require_root()
                 self._manager.close(args[0])
@@ -142,12 +140,11 @@ class Handler:
 
         self._subscribers.tell(signal, *args, whom=may_know)
 
-    async def _open_session(
-        self, caller: Caller, args: Sequence[Any], fds: Sequence[OwnedFd]
-    ) -> Reply:
-        index, uid, user, service, tty, rhost, flags = args
-        caller.require_root()
-        pidfd = _fd("leader", index, fds)
+    async def login(self, args: Sequence[Any], fds: Sequence[OwnedFd]) -> Reply:
+        """Answer a login; see :class:`yama_session.service.bus.Handler`."""
+        pidfd = _fd("leader", args[0], fds)
+        lifetime = _fd("lifetime", args[1], fds)
+        uid, user, service, tty, rhost, flags = args[2:]
         if uid == _NO_UID:
             raise InvalidArgument(f"uid = {uid} is nobody's")
         if not user:
@@ -157,9 +154,9 @@ class Handler:
                 raise InvalidArgument(f"{name} is longer than {_MAX_TEXT} characters")
         if flags:
             raise InvalidArgument(f"flags = {flags:#x}: none is defined, send 0")
-        pid = check_leader(caller, pidfd.fileno())
+        pid = leader.check(pidfd.fileno(), lifetime.fileno())
         login = Login(user, uid, (), service, tty, rhost)
-        return _reply_of(await self._manager.open(login, pid, pidfd))
+        return _reply_of(await self._manager.open(login, pid, pidfd, lifetime))
 
     def _status(self, caller: Caller) -> dict[str, object]:
         status: dict[str, object] = {
@@ -214,7 +211,7 @@ def _reply_of(opened: Opened) -> Reply:
     session = opened.session
     reply = Reply()
     arrays = []
-    for fd in (opened.confinement.token, opened.confinement.mount, opened.lifetime):
+    for fd in (opened.confinement.token, opened.confinement.mount):
         arrays.append([] if fd is None else [len(reply.fds)])
         reply.fds += [] if fd is None else [fd]
     reply.results = [

@@ -19,6 +19,8 @@ class Access(Enum):
 
     #: Only root, as the bus policy says; at once.
     ROOT = "root"
+    #: Likewise, and the process that logs in, which proves it by what it sends.
+    LEADER = "leader"
     #: Anyone; one after the other, so that a login waits for one of them at most.
     ANYONE = "anyone"
     #: Anyone, and it may wait, for polkit or a process: a few of each user at a time.
@@ -81,6 +83,7 @@ METHODS = {
             "OpenSession",
             (
                 ("leader", "h"),
+                ("lifetime", "h"),
                 ("uid", "u"),
                 ("user", "s"),
                 ("service", "s"),
@@ -97,9 +100,8 @@ METHODS = {
                 ("proc", "s"),
                 ("token", "ah"),
                 ("mount", "ah"),
-                ("lifetime", "ah"),
             ),
-            Access.ROOT,
+            Access.LEADER,
         ),
         Method("CloseSession", (("id", "s"),), access=Access.ROOT),
         Method("ListSessions", (), (("sessions", "aa{sv}"),)),
@@ -201,7 +203,7 @@ def _manager() -> Iterator[str]:
         yield f'  <method name="{method.name}">'
         yield from _args(method.args, ' direction="in"')
         yield from _args(method.results, ' direction="out"')
-        if method.access is Access.ROOT:
+        if method.access in (Access.ROOT, Access.LEADER):
             yield '   <annotation name="org.freedesktop.systemd1.Privileged" value="true"/>'
         yield "  </method>"
     for signal in SIGNALS.values():

@@ -1,4 +1,4 @@
-"""Facts about the process behind a pidfd, read so that they cannot be another's.
+"""The process that logs in, and facts about any that a pidfd stands for.
 
 What is read by number from ``/proc`` is right if the pidfd shows *afterwards*
 that the process has not exited: until then the kernel gives the number to no
@@ -9,18 +9,90 @@ from __future__ import annotations
 
 import os
 import select
+import socket
+import struct
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 from yama_session.native import OwnedFd
-from yama_session.service.refusal import InvalidArgument
+from yama_session.service.refusal import AccessDenied, ForeignNamespace, InvalidArgument
 
 #: No chain of parents is followed further.
 _MAX_ANCESTORS = 64
 
 #: No file that is read here is longer.
 _PAGE = 4096
+
+#: struct ucred of unix(7)
+_UCRED = struct.Struct("iII")
+
+
+def check(pidfd: int, lifetime: int) -> int:
+    """Make sure that a login comes from the process behind ``pidfd``, and from root.
+
+    The kernel remembers who made a pair of sockets, as it does for the bus who
+    made a connection: the login need not wait for the bus to be asked. The bus
+    policy lets only root call; this is for the day when it has been loosened.
+    (That a maker has died, and the leader got its number, would not show: but
+    then the call is not a user's either, who has no socket of root's making.)
+
+    Args:
+        pidfd: the leader.
+        lifetime: one end of a pair of sockets that the leader has made as root.
+
+    Returns:
+        The leader's pid.
+
+    Raises:
+        AccessDenied: another process or another uid has made the pair.
+        InvalidArgument: no living process stands behind the descriptor, or
+            ``lifetime`` is no end of such a pair.
+        ForeignNamespace: the leader sees other pids or uids than the service.
+    """
+    pid = pid_of(pidfd)
+    maker, uid = _maker(lifetime)
+    if pid != maker:
+        raise AccessDenied(f"leader is pid {pid}, but the caller is pid {maker}")
+    if uid != 0:
+        raise AccessDenied(f"only uid 0 may ask for this, not uid {uid}")
+    try:
+        same = namespaces(pid) == own_namespaces()
+    except OSError as error:
+        raise InvalidArgument(f"leader {pid} cannot be looked at: {error.strerror}") from None
+    if not alive(pidfd):
+        raise InvalidArgument(f"leader {pid} has exited")
+    if not same:
+        raise ForeignNamespace(f"leader {pid} is in another pid or user namespace than the service")
+    return pid
+
+
+def _maker(fd: int) -> tuple[int, int]:
+    """Return the pid and the effective uid of the process that made a pair of sockets.
+
+    Anybody may be connected to a daemon of root's, which then is the peer: but
+    that one has a name, and a pair has none. Source: SO_PEERCRED in unix(7).
+    """
+    try:
+        end = socket.socket(fileno=fd)
+    except OSError:
+        raise InvalidArgument(_no_pair(fd)) from None
+    try:
+        kind = (end.family, end.type, end.getpeername())
+        if kind != (socket.AF_UNIX, socket.SOCK_SEQPACKET, ""):
+            raise InvalidArgument(_no_pair(fd))
+        creds = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    except OSError as error:
+        raise InvalidArgument(f"{_no_pair(fd)}: {error.strerror}") from None
+    finally:
+        end.detach()
+    pid, uid, _ = _UCRED.unpack(creds)
+    return pid, uid
+
+
+def _no_pair(fd: int) -> str:
+    kind = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - as below
+    return f"lifetime is {kind}: send an end of a socketpair of AF_UNIX and SOCK_SEQPACKET"
 
 
 def alive(pidfd: int) -> bool:

@@ -20,7 +20,7 @@ from yama_session.service.notify import Notifier
 from yama_session.service.records import Records, Session
 from yama_session.service.refusal import NoSuchSession
 from yama_session.service.state import PolicyState
-from yama_session.service.watch import Watch, lifetime_pair
+from yama_session.service.watch import Watch
 
 _log = logging.getLogger(__name__)
 
@@ -30,16 +30,10 @@ IDLE_LOOK = 60.0
 
 @dataclass
 class Opened:
-    """A new session and what its login has to apply; the owner closes it."""
+    """A new session and what its login has to apply, which the owner closes."""
 
     session: Session
     confinement: Confinement
-    lifetime: OwnedFd
-
-    def close(self) -> None:
-        """Close what the login has been sent."""
-        self.confinement.close()
-        self.lifetime.close()
 
 
 class Manager:
@@ -68,13 +62,14 @@ class Manager:
         """All living sessions, in the order in which they were opened."""
         return tuple(session for session, _ in self._sessions.values())
 
-    async def open(self, login: Login, pid: int, pidfd: OwnedFd) -> Opened:
+    async def open(self, login: Login, pid: int, pidfd: OwnedFd, lifetime: OwnedFd) -> Opened:
         """Open a session.
 
         Args:
             login: who logs in, and how.
             pid: the leader, checked to be the process behind ``pidfd``.
             pidfd: the same; taken over.
+            lifetime: one end of a pair that the leader made; taken over.
 
         Raises:
             Refusal: one of its kinds says what is wrong; nothing has changed.
@@ -90,7 +85,6 @@ class Manager:
         settings = decision.settings
         start = leader.start_time(pid)
         made = Confinement("", 0, 0) if stay else confine(settings, login.uid, self.users)
-        ours, theirs = lifetime_pair()
         opened = Opened(
             Session(
                 id=self._new_id(),
@@ -113,15 +107,13 @@ class Manager:
                 source=decision.source,
             ),
             made,
-            theirs,
         )
         try:
             self._records.write(opened.session)
         except OSError:
-            opened.close()
-            ours.close()
+            made.close()
             raise
-        self._keep(opened.session, OwnedFd(pidfd.detach()), ours)
+        self._keep(opened.session, OwnedFd(pidfd.detach()), OwnedFd(lifetime.detach()))
         asyncio.get_running_loop().call_soon(self.opened, opened.session)
         return opened
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 
 from yama_session.native import OwnedFd
@@ -15,8 +14,8 @@ class Watch:
 
     Args:
         pidfd: the leader.
-        lifetime: the service's end of the pair whose other end the login
-            holds; ``None`` after a restart, which loses it.
+        lifetime: one end of the pair whose other end the login holds;
+            ``None`` after a restart, which loses it.
         exited: called once the leader has exited.
         look: called once when the other end has closed while the leader lives:
             that proves nothing, since a user's process may hold it.
@@ -63,10 +62,3 @@ class Watch:
             self._look()
         else:
             self._exited()
-
-
-def lifetime_pair() -> tuple[OwnedFd, OwnedFd]:
-    """Return the service's end and the login's end of a new pair."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setblocking(False)
-    return OwnedFd(ours.detach()), OwnedFd(theirs.detach())

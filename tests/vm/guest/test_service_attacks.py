@@ -1,6 +1,10 @@
 """What a user tries on the service and on the module, and does not get (points 4 and 6)."""
 
+import os
+import shlex
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from logins import Login, policy, sessions, sh
@@ -57,6 +61,36 @@ while part := os.read(answer, 65536):
 print(text.decode("ascii", "replace").replace("\0", ""))
 """
 
+LOOSENED = Path("/etc/dbus-1/system.d/loosened.conf")
+LOOSE_POLICY = """
+<busconfig>
+  <policy user="nobody"><allow send_destination="org.yama.Session1"/></policy>
+</busconfig>
+"""
+
+# A user asks for bob's session: for the process of a number, with a pair of its own
+# or connected to a socket that this process listens on. Prints the error's name.
+OPEN = r"""
+import asyncio, os, socket, sys
+from dbus_next import BusType, Message
+from dbus_next.aio import MessageBus
+SEQPACKET = socket.AF_UNIX, socket.SOCK_SEQPACKET
+async def main():
+    if sys.argv[2:]:
+        end = socket.socket(*SEQPACKET)
+        end.connect(sys.argv[2])
+    else:
+        end, other = socket.socketpair(*SEQPACKET)
+    bus = await MessageBus(bus_type=BusType.SYSTEM, negotiate_unix_fd=True).connect()
+    answer = await bus.call(Message(
+        "org.yama.Session1", "/org/yama/Session1", "org.yama.Session1.Manager", "OpenSession",
+        signature="hhussssu", body=[0, 1, 1001, "bob", "login", "", "", 0],
+        unix_fds=[os.pidfd_open(int(sys.argv[1]) or os.getpid()), end.fileno()],
+    ))
+    print(answer.error_name)
+asyncio.run(main())
+"""
+
 
 @pytest.fixture(scope="module")
 def alice() -> Iterator[Login]:
@@ -103,3 +137,32 @@ def test_environment_names_no_other_bus(alice: Login) -> None:
     assert text.startswith("scope=1 view=domain depth=1")
     after = len(sh("journalctl -b -q --no-pager -t su -g 'service unavailable'").out.splitlines())
     assert after == before
+
+
+def open_as_nobody(*args: object) -> str:
+    words = shlex.join(["-c", OPEN, *map(str, args)])
+    done = sh(f"setpriv --reuid=nobody --clear-groups /usr/bin/python3 {words}")
+    assert done.status == 0, done.out
+    return done.out.strip()
+
+
+@pytest.mark.usefixtures("alice")
+def test_bus_policy_that_lets_users_call_opens_no_session_for_them() -> None:
+    assert open_as_nobody(0) == "org.freedesktop.DBus.Error.AccessDenied"
+    LOOSENED.write_text(LOOSE_POLICY)
+    try:
+        assert sh("systemctl reload dbus").status == 0
+        assert open_as_nobody(0) == "org.yama.Session1.Error.AccessDenied"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as daemon:
+            daemon.bind("/tmp/daemon")
+            Path("/tmp/daemon").chmod(0o666)
+            daemon.listen()
+            for leader in (0, os.getpid()):
+                error = open_as_nobody(leader, "/tmp/daemon")
+                assert error == "org.yama.Session1.Error.InvalidArgument"
+            # Only the pair proves anything: the same process, and it is root's.
+            assert open_as_nobody(os.getpid()) == "org.yama.Session1.Error.AccessDenied"
+    finally:
+        LOOSENED.unlink()
+        assert sh("systemctl reload dbus").status == 0
+    assert open_as_nobody(0) == "org.freedesktop.DBus.Error.AccessDenied"
