@@ -48,9 +48,9 @@ static pid_t outsider(const struct plan *plan)
 }
 
 /*
- * Root's pid 1 is hidden from a user by the options of a ptraceable procfs
- * alone.  That the programs hide, and do not only answer, shows in a process
- * of the user's own; from inside a domain it might be in the new one, too.
+ * Pid 1 is hidden from who has no capabilities by the options of a ptraceable
+ * procfs alone.  That the programs hide, and do not only answer, shows in a
+ * process without them; from inside a domain it might be in the new one, too.
  */
 static bool takes_bystander(const struct plan *plan)
 {
@@ -81,8 +81,8 @@ static int apply_token(const struct plan *plan, bool *ret_nested)
  * The procfs first: a domain must never be entered by a login that then
  * fails.  It takes its own namespace, and from there only refusal leads out.
  */
-static int apply(const struct login *login, const struct plan *plan, int mount,
-		 pid_t outside, bool *ret_nested)
+static int apply(const struct plan *plan, int mount, pid_t outside,
+		 bool *ret_nested)
 {
 	int r;
 
@@ -99,28 +99,26 @@ static int apply(const struct login *login, const struct plan *plan, int mount,
 	r = apply_token(plan, ret_nested);
 	if (r < 0)
 		return r;
-	return ys_verify(plan->enforcer, plan->scope, plan->view, outside,
-			 login->uid, login->gid);
+	return ys_verify(plan->enforcer, plan->scope, plan->view, outside);
 }
 
-static int confine(const struct login *login, const struct plan *plan,
-		   int mount, bool *ret_nested)
+static int confine(const struct plan *plan, int mount, bool *ret_nested)
 {
 	pid_t bystander;
 	int r;
 
 	if (!takes_bystander(plan))
-		return apply(login, plan, mount, outsider(plan), ret_nested);
-	bystander = ys_bystander(login->uid, login->gid);
+		return apply(plan, mount, outsider(plan), ret_nested);
+	bystander = ys_bystander();
 	if (bystander < 0)
 		return bystander;
-	r = apply(login, plan, mount, bystander, ret_nested);
+	r = apply(plan, mount, bystander, ret_nested);
 	ys_bystander_end(bystander);
 	return r;
 }
 
 /* The same in a child, with a procfs of its own: a mount moves only once */
-static int confine_child(const struct login *login, const struct plan *plan)
+static int confine_child(const struct plan *plan)
 {
 	int mount = -1;
 	bool nested;
@@ -132,7 +130,7 @@ static int confine_child(const struct login *login, const struct plan *plan)
 		if (mount < 0)
 			return mount;
 	}
-	return confine(login, plan, mount, &nested);
+	return confine(plan, mount, &nested);
 }
 
 /*
@@ -140,7 +138,7 @@ static int confine_child(const struct login *login, const struct plan *plan)
  * while there is a way back.  No exit signal: the application's SIGCHLD
  * handler and wait() must not meet a child that is not its own.
  */
-static int rehearse(const struct login *login, const struct plan *plan)
+static int rehearse(const struct plan *plan)
 {
 	struct clone_args args = { .exit_signal = 0 };
 	int status;
@@ -150,7 +148,7 @@ static int rehearse(const struct login *login, const struct plan *plan)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
-		_exit(-confine_child(login, plan));
+		_exit(-confine_child(plan));
 	while (waitpid(pid, &status, __WCLONE) < 0)
 		if (errno != EINTR)
 			return -errno;
@@ -192,12 +190,12 @@ int plan_carry_out(const struct login *login, struct plan *plan)
 		return 0;
 	}
 	if (login->uid == 0) {
-		r = rehearse(login, plan);
+		r = rehearse(plan);
 		if (r < 0)
 			return r;
 	}
 	plan->begun = true;
-	r = confine(login, plan, plan->mount, &nested);
+	r = confine(plan, plan->mount, &nested);
 	if (r == 0 && nested)
 		pam_syslog(login->pamh, LOG_NOTICE,
 			   "session of %s is nested in the present domain, which cannot be left",

@@ -129,21 +129,19 @@ class Enforcer(ABC):
         ret = lib.ys_token_apply(self.number, token.fileno(), flags)
         checked("ys_token_apply", ret, f"enforcer {self.name}")
 
-    def verify(self, request: Request, *, outside: int, uid: int, gid: int) -> None:
-        """Prove from an unprivileged child that the caller is confined as asked.
+    def verify(self, request: Request, *, outside: int) -> None:
+        """Prove that the calling thread is confined as asked, whatever it is capable of.
 
         Args:
             request: what was asked for.
             outside: the pid of a process that must not be seen; 0 to skip that.
-            uid: the uid that the child takes.
-            gid: the gid that the child takes.
 
         Raises:
             VerifyError: it does not hold; the message says what does not.
         """
         names_visible = request.proc is Proc.HOST and self.hidepid(request) is not HidePid.OFF
         view = View.ALL if names_visible else request.view
-        ret = lib.ys_verify(self.number, request.scope, view, outside, uid, gid)
+        ret = lib.ys_verify(self.number, request.scope, view, outside)
         checked("ys_verify", ret, f"enforcer {self.name}, outside pid {outside}")
 
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Apply a token, and prove from a child that it holds */
+/* Apply a token, and prove that it holds */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,85 +55,24 @@ static int status_of(pid_t pid)
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }
 
-/*
- * From here to ys_verify() the code runs in a child, which shares nothing
- * with a possibly threaded parent but must not touch its locks: system calls
- * alone, and raw where the C library would signal other threads.
- */
-static int drop_to(uid_t uid, gid_t gid)
+/* Until the end raw system calls: the child must not touch the parent's locks */
+static void stand_by(int ready)
 {
 	struct __user_cap_header_struct header = {
 		.version = _LINUX_CAPABILITY_VERSION_3,
 	};
 	const struct __user_cap_data_struct none[2] = { 0 };
 
-	if (getuid() != uid || geteuid() != uid ||
-	    getgid() != gid || getegid() != gid)
-		if (syscall(SYS_setgroups, 0, NULL) ||
-		    syscall(SYS_setresgid, gid, gid, gid) ||
-		    syscall(SYS_setresuid, uid, uid, uid))
-			return -errno;
-	return syscall(SYS_capset, &header, none) ? -errno : 0;
-}
-
-static int look_around(const char *outside)
-{
-	char self[16];
-	struct stat st;
-	ssize_t len;
-
-	/* A procfs of another pid namespace would answer for someone else */
-	len = readlink("/proc/self", self, sizeof(self) - 1);
-	if (len < 0)
-		return -errno;
-	self[len] = '\0';
-	if (atoi(self) != getpid() || stat("/proc/self/stat", &st))
-		return -ENOENT;
-	if (!outside || (stat(outside, &st) && errno == ENOENT))
-		return 0;
-	return -EACCES;
-}
-
-static int verify_in_child(enum ys_enforcer enforcer, unsigned int scope,
-			   unsigned int view, const char *outside,
-			   uid_t uid, gid_t gid)
-{
-	int ret;
-
-	if (enforcer == YS_LANDLOCK) {
-		/*
-		 * Another uid's process is hidden from @uid by a ptraceable
-		 * procfs anyway; that Landlock holds shows in that it is
-		 * hidden from the privileged too.
-		 */
-		ret = look_around(outside);
-		if (ret)
-			return ret;
-	} else {
-		ret = ys_check(scope, view);
-		if (ret < 0)
-			return ret;
-	}
-	ret = drop_to(uid, gid);
-	return ret ? ret : look_around(outside);
-}
-
-static void stand_by(uid_t uid, gid_t gid, int ready)
-{
-	int ret = drop_to(uid, gid);
-
-	/* Whoever changes their ids is looked into by nobody, of any domain. */
-	if (!ret && (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) ||
-		     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) ||
-		     write(ready, "", 1) != 1))
-		ret = -errno;
-	if (ret)
-		_exit(-ret);
+	if (syscall(SYS_capset, &header, none) ||
+	    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) ||
+	    write(ready, "", 1) != 1)
+		_exit(errno);
 	for (;;)
 		pause();
 }
 
-pid_t ys_bystander(uid_t uid, gid_t gid)
+pid_t ys_bystander(void)
 {
 	int ready[2], ret;
 	char byte;
@@ -142,7 +82,7 @@ pid_t ys_bystander(uid_t uid, gid_t gid)
 		return -errno;
 	pid = start_child();
 	if (!pid)
-		stand_by(uid, gid, ready[1]);
+		stand_by(ready[1]);
 	close(ready[1]);
 	if (pid > 0) {
 		while ((ret = read(ready[0], &byte, 1)) < 0 && errno == EINTR)
@@ -163,22 +103,71 @@ void ys_bystander_end(pid_t bystander)
 	status_of(bystander);
 }
 
-int ys_verify(enum ys_enforcer enforcer, unsigned int scope, unsigned int view,
-	      pid_t outside, uid_t uid, gid_t gid)
+static int look_around(pid_t outside)
 {
-	char path[24];
-	long pid;
+	char path[24], self[16];
+	struct stat st;
+	ssize_t len;
+
+	/* A procfs of another pid namespace would answer for someone else */
+	len = readlink("/proc/self", self, sizeof(self) - 1);
+	if (len < 0)
+		return -errno;
+	self[len] = '\0';
+	if (atoi(self) != getpid() || stat("/proc/self/stat", &st))
+		return -ENOENT;
+	if (!outside)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d", outside);
+	return stat(path, &st) && errno == ENOENT ? 0 : -EACCES;
+}
+
+/*
+ * A thread's capabilities are its own: nothing else of a threaded caller
+ * changes.  No handler of its may run, or jump out, before they are back.
+ */
+static int look_around_incapable(pid_t outside)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct own[2], none[2];
+	sigset_t all, blocked;
+	int ret;
+
+	if (syscall(SYS_capget, &header, own))
+		return -errno;
+	for (int i = 0; i < 2; i++) {
+		none[i] = own[i];
+		none[i].effective = 0;
+	}
+	sigfillset(&all);
+	ret = pthread_sigmask(SIG_SETMASK, &all, &blocked);
+	if (ret)
+		return -ret;
+	ret = syscall(SYS_capset, &header, none) ? -errno :
+						   look_around(outside);
+	if (syscall(SYS_capset, &header, own))
+		ret = -errno;
+	pthread_sigmask(SIG_SETMASK, &blocked, NULL);
+	return ret;
+}
+
+int ys_verify(enum ys_enforcer enforcer, unsigned int scope, unsigned int view,
+	      pid_t outside)
+{
+	int ret;
 
 	if (enforcer < YS_YAMA || enforcer > YS_BPF || outside < 0)
 		return -EINVAL;
-	snprintf(path, sizeof(path), "/proc/%d", outside);
-
-	pid = start_child();
-	if (pid < 0)
-		return pid;
-	if (!pid)
-		_exit(-verify_in_child(enforcer, scope, view,
-				       outside && view ? path : NULL,
-				       uid, gid));
-	return status_of(pid);
+	if (!view)
+		outside = 0;
+	/*
+	 * Another uid's process is hidden by a ptraceable procfs anyway: that
+	 * Landlock holds shows in that it is hidden from the capable too.
+	 */
+	if (enforcer == YS_LANDLOCK)
+		return look_around(outside);
+	ret = ys_check(scope, view);
+	return ret < 0 ? ret : look_around_incapable(outside);
 }

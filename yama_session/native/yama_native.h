@@ -170,23 +170,24 @@ int ys_bpf_apply(int token_fd, unsigned int flags);
  * a Landlock ruleset or the key of a domain that BPF programs keep.
  * @flags: PR_PTRACE_SCOPE_F_THREAD or 0.
  *
- * ys_bystander() starts a process of @uid and @gid without groups or
- * capabilities that stays where the caller is now, and returns its pid.  To be
- * seen by another process of @uid it lacks nothing: where that cannot see it,
- * a domain is why.  ys_bystander_end() ends it.
+ * ys_bystander() starts a process without capabilities that stays where the
+ * caller is now, and returns its pid.  To be seen by the caller's like, who has
+ * none either, it lacks nothing: where they do not see it, a domain is why.
+ * It keeps the caller's ids: it is a copy of the caller, whose memory is not for
+ * the user to look into.  ys_bystander_end() ends it.
  *
- * ys_verify() proves it from a forked child that drops to @uid and @gid
- * without groups or capabilities: the domain is at least @scope and @view
- * (yama, bpf), the child sees itself in /proc, and @outside, a process that must
- * not be seen, is missing there (0: do not look; PR_PTRACE_VIEW_ALL never
- * looks).  -ENODATA: the domain is weaker; -EACCES: @outside is visible;
- * -ENOENT: not even itself is visible; else what a call said.  The child is
- * waited for with its pid, so the caller must not ignore SIGCHLD.
+ * ys_verify() proves that the calling thread is confined, and so what it forks:
+ * the domain is at least @scope and @view (yama, bpf), the thread sees itself in
+ * /proc, and @outside, a process that must not be seen, is missing there (0: do
+ * not look; PR_PTRACE_VIEW_ALL never looks).  It looks without capabilities,
+ * which show everything but to Landlock, and gets them back.  -ENODATA: the
+ * domain is weaker; -EACCES: @outside is visible; -ENOENT: not even itself is
+ * visible; else what a call said.
  */
-pid_t ys_bystander(uid_t uid, gid_t gid);
+pid_t ys_bystander(void);
 void ys_bystander_end(pid_t bystander);
 int ys_token_apply(enum ys_enforcer enforcer, int token_fd, unsigned int flags);
 int ys_verify(enum ys_enforcer enforcer, unsigned int scope, unsigned int view,
-	      pid_t outside, uid_t uid, gid_t gid);
+	      pid_t outside);
 
 #endif /* YAMA_NATIVE_H */

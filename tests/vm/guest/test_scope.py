@@ -1,10 +1,11 @@
 """Who may attach to whom, by the session's scope and the sysctl (point 7)."""
 
+import shlex
 from collections.abc import Iterator
 
 import pytest
 from debuggers import attaches, debugs_a_child
-from logins import Login, end_logins, policy, set_sysctl, wait_for
+from logins import Login, end_logins, policy, set_sysctl, sh, wait_for
 
 CLASSIC, RELATIONAL, CAPABILITY, NO_ATTACH = range(4)
 
@@ -44,6 +45,42 @@ def test_scope_without_override_does_not_loosen_the_sysctl() -> None:
     with policy(rule(CLASSIC)), Login("alice") as alice:
         set_sysctl(RELATIONAL)
         assert attaches(alice) == {False}
+
+
+# Root confines itself and proves it twice, before and after: its capabilities show
+# pid 1 all the while, and it still has them, and no signal is blocked.
+PROVES = """
+import os
+from yama_session import Group, Proc, Scope, VerifyError, View
+from yama_session.enforcers import by_name
+class Settings:
+    scope, view, group, proc, override = (
+        Scope.RELATIONAL, View.DOMAIN, Group.SESSION, Proc.PRIVATE, False)
+def proof():
+    before = state()
+    try:
+        yama.verify(Settings, outside=1)
+        found = "holds"
+    except VerifyError as error:
+        found = error.advice
+    assert state() == before
+    assert os.path.exists("/proc/1")
+    return found
+def state():
+    lines = open("/proc/self/status").read().splitlines()
+    return [s for s in lines if s.startswith(("Cap", "Sig", "Uid", "Gid"))]
+yama = by_name("yama")
+print(proof())
+with yama.token(Settings) as token:
+    yama.apply(token)
+print(proof())
+"""
+
+
+def test_proof_takes_nothing_from_who_makes_it() -> None:
+    done = sh(f"/usr/bin/python3 -c {shlex.quote(PROVES)}")
+    assert done.status == 0, done.out
+    assert done.lines == ["the scope domain is weaker than asked for", "holds"]
 
 
 NAMES_ITS_TRACER = """
