@@ -105,15 +105,15 @@ static int apply(const struct plan *plan, int mount, pid_t outside,
 static int confine(const struct plan *plan, int mount, bool *ret_nested)
 {
 	pid_t bystander;
-	int r;
+	int fd, r;
 
 	if (!takes_bystander(plan))
 		return apply(plan, mount, outsider(plan), ret_nested);
-	bystander = ys_bystander();
-	if (bystander < 0)
-		return bystander;
+	fd = ys_bystander(&bystander);
+	if (fd < 0)
+		return fd;
 	r = apply(plan, mount, bystander, ret_nested);
-	ys_bystander_end(bystander);
+	ys_bystander_end(fd, bystander);
 	return r;
 }
 

@@ -4,8 +4,9 @@ A line on stdin is the same again for a child; an empty one ends that.
 
 Arguments: JSON with ``args`` (those after the descriptors), and perhaps ``leader``
 (the pid to name instead of one's own), ``fd`` (a file to send instead of a pidfd)
-or ``pair`` (what to send instead of an own pair of sockets). Prints one JSON line:
-the reply with what its descriptors are, or the error.
+or ``pair`` (what to send instead of an own pair of sockets), or ``euid`` (what to
+become before). Prints one JSON line: the reply with what its descriptors are, or the
+error.
 """
 
 from __future__ import annotations
@@ -51,6 +52,23 @@ def _to_a_daemon() -> int:
     return end.detach()
 
 
+def _from_a_client() -> int:
+    """Have a client connect: who that is shows as the peer."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind("")
+        listener.listen()
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        client.connect(listener.getsockname())
+        kept.append(client)
+        return listener.accept()[0].detach()
+
+
+def _given_up() -> int:
+    fd = _pair()
+    kept.pop().close()
+    return fd
+
+
 def _pair(kind: int = socket.SOCK_SEQPACKET) -> int:
     ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
     kept.append(ours)
@@ -63,6 +81,8 @@ PAIRS: dict[str, Callable[[], int]] = {
     "of a process before": _by_a_process_before,
     "of a user": _by_a_user,
     "to a daemon": _to_a_daemon,
+    "from a client": _from_a_client,
+    "given up": _given_up,
     "stream": lambda: _pair(socket.SOCK_STREAM),
     "inet": lambda: socket.socket(socket.AF_INET).detach(),
     "file": lambda: os.open("/dev/null", os.O_RDONLY),
@@ -76,6 +96,7 @@ async def main(wish: dict[str, Any]) -> None:
         fd = os.open(wish["fd"], os.O_RDONLY)
     else:
         fd = os.pidfd_open(wish.get("leader", os.getpid()))
+    os.seteuid(wish.get("euid", 0))
     answer: Message | None = await bus.call(
         Message(
             destination="org.yama.Session1",

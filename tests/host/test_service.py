@@ -143,9 +143,11 @@ def test_leader_in_another_pid_namespace_is_foreign(service: ServiceBench) -> No
 @pytest.mark.parametrize(
     ("pair", "name", "words"),
     [
-        ("of a process before", "AccessDenied", "but the caller is pid"),
+        ("of a process before", "AccessDenied", "lifetime was made by pid"),
         ("of a user", "AccessDenied", "uid 65534"),
         ("to a daemon", "InvalidArgument", "socketpair"),
+        ("from a client", "InvalidArgument", "socketpair"),
+        ("given up", "AccessDenied", "given up"),
         ("stream", "InvalidArgument", "socketpair"),
         ("inet", "InvalidArgument", "socketpair"),
         ("file", "InvalidArgument", "/dev/null"),
@@ -158,6 +160,20 @@ def test_leader_proves_itself_by_a_pair_of_its_own(
         assert reply["error"] == ERROR + name
         assert words in reply["body"][0]
     assert service.sessions() == []
+
+
+def test_leader_is_still_root(service: ServiceBench) -> None:
+    with service.login(euid=65534) as reply:
+        assert reply["error"] == ERROR + "AccessDenied"
+        assert "uid 65534" in reply["body"][0]
+
+
+def test_descriptor_of_any_name_is_named(service: ServiceBench) -> None:
+    file = service.directory / os.fsdecode(b"\xff")
+    file.touch()
+    with service.login(fd=str(file)) as reply:
+        assert reply["error"] == ERROR + "InvalidArgument"
+        assert f"{service.directory}/\N{REPLACEMENT CHARACTER}" in reply["body"][0]
 
 
 @pytest.mark.parametrize("member", ["OpenSession", "CloseSession", "GetPolicy"])

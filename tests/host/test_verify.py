@@ -1,11 +1,12 @@
 """The proof: it accepts what holds, and names what does not."""
 
+import os
 import subprocess
+from pathlib import Path
 
 import pytest
 from conftest import NOBODY, Python
-
-from yama_session.native import checked, lib
+from service_bench import PYTHON, ROOT, wait_for
 
 pytestmark = pytest.mark.host
 
@@ -47,16 +48,37 @@ def test_a_process_of_the_session_is_not_outside(python: Python) -> None:
     assert python(TEXT, "pl", 0).stdout == VISIBLE
 
 
+# Prints the pid of a bystander, and lives until it is killed.
+STANDS_BY = """
+import os, sys, time
+from yama_session.native import checked, ffi, lib
+real = int(sys.argv[1])
+os.setresgid(real, 0, 0)
+os.setresuid(real, 0, 0)
+pid = ffi.new("pid_t *")
+checked("ys_bystander", lib.ys_bystander(pid))
+print(pid[0], flush=True)
+time.sleep(600)
+"""
+
+
 @pytest.mark.usefixtures("as_root")
-def test_bystander_hides_from_users_and_not_from_its_like() -> None:
+@pytest.mark.parametrize("real", [0, NOBODY])
+def test_bystander_hides_from_users_and_not_from_its_like(real: int) -> None:
     """It is a copy of a login's memory, so it must not become the user's process."""
-    pid = checked("ys_bystander", lib.ys_bystander())
-    try:
-        for who, may in (
-            ([f"--reuid={NOBODY}", "--clear-groups"], False),
-            (["--bounding-set=-all", "--inh-caps=-all"], True),
+    command = [PYTHON, "-c", STANDS_BY, str(real)]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE) as login:
+        assert login.stdout is not None
+        pid = int(login.stdout.readline())
+        user, like = f"--reuid={NOBODY} --clear-groups", "--bounding-set=-all --inh-caps=-all"
+        for who, does, may in (
+            (user, f"cat /proc/{pid}/environ", False),
+            (user, f"kill -0 {pid}", False),
+            (like, f"cat /proc/{pid}/environ", True),
         ):
-            looks = ["setpriv", *who, "cat", f"/proc/{pid}/environ"]
-            assert (subprocess.run(looks, capture_output=True).returncode == 0) == may, who
-    finally:
-        lib.ys_bystander_end(pid)
+            words = ["setpriv", *who.split(), "sh", "-c", does]
+            done = subprocess.run(words, capture_output=True)
+            assert (done.returncode == 0) == may, (words, done.stderr)
+        login.kill()
+    wait_for(lambda: not Path(f"/proc/{pid}").exists(), "the bystander outlived the login")

@@ -5,11 +5,12 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
-#include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -55,51 +56,65 @@ static int status_of(pid_t pid)
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }
 
-/* Until the end raw system calls: the child must not touch the parent's locks */
-static void stand_by(int ready)
+/*
+ * Until its end raw system calls: the child must not touch the parent's locks.
+ * Of a caller with two ids (atd, su) the effective ones count, for each.
+ */
+static void stand_by(int sock)
 {
 	struct __user_cap_header_struct header = {
 		.version = _LINUX_CAPABILITY_VERSION_3,
 	};
 	const struct __user_cap_data_struct none[2] = { 0 };
+	const gid_t gid = getegid();
+	const uid_t uid = geteuid();
+	char byte = 0;
 
-	if (syscall(SYS_capset, &header, none) ||
-	    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) ||
-	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) ||
-	    write(ready, "", 1) != 1)
+	if (syscall(SYS_setresgid, gid, gid, gid) ||
+	    syscall(SYS_setresuid, uid, uid, uid) ||
+	    syscall(SYS_capset, &header, none) ||
+	    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) || write(sock, &byte, 1) != 1)
 		_exit(errno);
-	for (;;)
-		pause();
+	/* Until the parent lets go, or is gone: a signal of that might not come */
+	while (read(sock, &byte, 1) < 0 && errno == EINTR)
+		continue;
+	_exit(0);
 }
 
-pid_t ys_bystander(void)
+int ys_bystander(pid_t *ret)
 {
-	int ready[2], ret;
+	int ends[2], err;
+	ssize_t n;
 	char byte;
 	long pid;
 
-	if (pipe2(ready, O_CLOEXEC))
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
 		return -errno;
 	pid = start_child();
-	if (!pid)
-		stand_by(ready[1]);
-	close(ready[1]);
-	if (pid > 0) {
-		while ((ret = read(ready[0], &byte, 1)) < 0 && errno == EINTR)
-			continue;
-		if (ret != 1) {
-			kill(pid, SIGKILL);
-			ret = status_of(pid);
-			pid = ret < 0 ? ret : -ECHILD;
-		}
+	if (!pid) {
+		close(ends[0]);
+		stand_by(ends[1]);
 	}
-	close(ready[0]);
-	return pid;
+	close(ends[1]);
+	if (pid < 0) {
+		close(ends[0]);
+		return pid;
+	}
+	while ((n = read(ends[0], &byte, 1)) < 0 && errno == EINTR)
+		continue;
+	if (n == 1) {
+		*ret = pid;
+		return ends[0];
+	}
+	close(ends[0]);
+	err = status_of(pid);
+	return err < 0 ? err : -ECHILD;
 }
 
-void ys_bystander_end(pid_t bystander)
+void ys_bystander_end(int fd, pid_t bystander)
 {
 	kill(bystander, SIGKILL);
+	close(fd);
 	status_of(bystander);
 }
 
@@ -122,9 +137,16 @@ static int look_around(pid_t outside)
 	return stat(path, &st) && errno == ENOENT ? 0 : -EACCES;
 }
 
+/* glibc's own leaves a signal out by which it changes the ids of all threads */
+static long set_mask(const uint64_t *mask, uint64_t *ret)
+{
+	return syscall(SYS_rt_sigprocmask, SIG_SETMASK, mask, ret,
+		       sizeof(*mask));
+}
+
 /*
  * A thread's capabilities are its own: nothing else of a threaded caller
- * changes.  No handler of its may run, or jump out, before they are back.
+ * changes.  No signal may come, or a handler jump out, before they are back.
  */
 static int look_around_incapable(pid_t outside)
 {
@@ -132,42 +154,60 @@ static int look_around_incapable(pid_t outside)
 		.version = _LINUX_CAPABILITY_VERSION_3,
 	};
 	struct __user_cap_data_struct own[2], none[2];
-	sigset_t all, blocked;
+	const uint64_t all = UINT64_MAX;
+	uint64_t blocked;
 	int ret;
 
-	if (syscall(SYS_capget, &header, own))
+	if (set_mask(&all, &blocked))
 		return -errno;
+	if (syscall(SYS_capget, &header, own)) {
+		ret = -errno;
+		goto out_mask;
+	}
 	for (int i = 0; i < 2; i++) {
 		none[i] = own[i];
 		none[i].effective = 0;
 	}
-	sigfillset(&all);
-	ret = pthread_sigmask(SIG_SETMASK, &all, &blocked);
-	if (ret)
-		return -ret;
 	ret = syscall(SYS_capset, &header, none) ? -errno :
 						   look_around(outside);
 	if (syscall(SYS_capset, &header, own))
 		ret = -errno;
-	pthread_sigmask(SIG_SETMASK, &blocked, NULL);
+out_mask:
+	set_mask(&blocked, NULL);
 	return ret;
+}
+
+static int prove(unsigned int scope, unsigned int view, pid_t outside)
+{
+	int ret = ys_check(scope, view);
+
+	return ret < 0 ? ret : look_around_incapable(outside);
 }
 
 int ys_verify(enum ys_enforcer enforcer, unsigned int scope, unsigned int view,
 	      pid_t outside)
 {
-	int ret;
+	long pid;
 
 	if (enforcer < YS_YAMA || enforcer > YS_BPF || outside < 0)
 		return -EINVAL;
 	if (!view)
 		outside = 0;
-	/*
-	 * Another uid's process is hidden by a ptraceable procfs anyway: that
-	 * Landlock holds shows in that it is hidden from the capable too.
-	 */
-	if (enforcer == YS_LANDLOCK)
+	switch (enforcer) {
+	case YS_LANDLOCK:
+		/*
+		 * Another uid's process is hidden by a ptraceable procfs
+		 * anyway: that Landlock holds shows in that it is hidden from
+		 * the capable too.
+		 */
 		return look_around(outside);
-	ret = ys_check(scope, view);
-	return ret < 0 ? ret : look_around_incapable(outside);
+	case YS_BPF:
+		/* A child, as to be born inside is a program's doing as well */
+		pid = start_child();
+		if (!pid)
+			_exit(-prove(scope, view, outside));
+		return pid < 0 ? pid : status_of(pid);
+	default:
+		return prove(scope, view, outside);
+	}
 }

@@ -171,21 +171,23 @@ int ys_bpf_apply(int token_fd, unsigned int flags);
  * @flags: PR_PTRACE_SCOPE_F_THREAD or 0.
  *
  * ys_bystander() starts a process without capabilities that stays where the
- * caller is now, and returns its pid.  To be seen by the caller's like, who has
- * none either, it lacks nothing: where they do not see it, a domain is why.
- * It keeps the caller's ids: it is a copy of the caller, whose memory is not for
- * the user to look into.  ys_bystander_end() ends it.
+ * caller is now: @ret is its pid, and the result a descriptor, at whose end it
+ * ends.  To be seen by the caller's like, who has none either, it lacks nothing:
+ * where they do not see it, a domain is why.  It keeps the caller's effective
+ * ids: it is a copy of the caller, whose memory is not for the user to look
+ * into.  ys_bystander_end() ends it and closes the descriptor.
  *
- * ys_verify() proves that the calling thread is confined, and so what it forks:
- * the domain is at least @scope and @view (yama, bpf), the thread sees itself in
- * /proc, and @outside, a process that must not be seen, is missing there (0: do
- * not look; PR_PTRACE_VIEW_ALL never looks).  It looks without capabilities,
- * which show everything but to Landlock, and gets them back.  -ENODATA: the
- * domain is weaker; -EACCES: @outside is visible; -ENOENT: not even itself is
- * visible; else what a call said.
+ * ys_verify() proves that the caller is confined: the domain is at least @scope
+ * and @view (yama, bpf), the thread sees itself in /proc, and @outside, a process
+ * that must not be seen, is missing there (0: do not look; PR_PTRACE_VIEW_ALL
+ * never looks).  It looks without capabilities, which show everything but to
+ * Landlock, and gets them back.  That children inherit is the kernel's business,
+ * but for bpf, where one of them is asked instead.  -ENODATA: the domain is
+ * weaker; -EACCES: @outside is visible; -ENOENT: not even itself is visible; else
+ * what a call said.
  */
-pid_t ys_bystander(void);
-void ys_bystander_end(pid_t bystander);
+int ys_bystander(pid_t *ret);
+void ys_bystander_end(int fd, pid_t bystander);
 int ys_token_apply(enum ys_enforcer enforcer, int token_fd, unsigned int flags);
 int ys_verify(enum ys_enforcer enforcer, unsigned int scope, unsigned int view,
 	      pid_t outside);

@@ -158,6 +158,8 @@ class Connection:
 
     def _on_message(self, message: Message) -> bool:
         fds = [OwnedFd(fd) for fd in message.unix_fds]
+        for fd in fds:  # the library lets them pass to programs
+            os.set_inheritable(fd.fileno(), False)
         if message.message_type is MessageType.METHOD_CALL:
             self._on_call(message, fds)
             return True

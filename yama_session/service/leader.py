@@ -32,10 +32,10 @@ def check(pidfd: int, lifetime: int) -> int:
     """Make sure that a login comes from the process behind ``pidfd``, and from root.
 
     The kernel remembers who made a pair of sockets, as it does for the bus who
-    made a connection: the login need not wait for the bus to be asked. The bus
-    policy lets only root call; this is for the day when it has been loosened.
-    (That a maker has died, and the leader got its number, would not show: but
-    then the call is not a user's either, who has no socket of root's making.)
+    made a connection: the login need not wait for the bus to be asked. Only root
+    may call, and that is for the bus policy to say. Where it has been loosened,
+    a pair of one's own proves nothing, but one that a living root process made
+    and passed on would do.
 
     Args:
         pidfd: the leader.
@@ -45,41 +45,46 @@ def check(pidfd: int, lifetime: int) -> int:
         The leader's pid.
 
     Raises:
-        AccessDenied: another process or another uid has made the pair.
+        AccessDenied: another process or another uid has made the pair, or the
+            leader is not root's any more, or it does not wait any more.
         InvalidArgument: no living process stands behind the descriptor, or
             ``lifetime`` is no end of such a pair.
         ForeignNamespace: the leader sees other pids or uids than the service.
     """
     pid = pid_of(pidfd)
-    maker, uid = _maker(lifetime)
+    maker, *uids = _maker(lifetime)
     if pid != maker:
-        raise AccessDenied(f"leader is pid {pid}, but the caller is pid {maker}")
-    if uid != 0:
-        raise AccessDenied(f"only uid 0 may ask for this, not uid {uid}")
+        raise AccessDenied(f"leader is pid {pid}, but lifetime was made by pid {maker}")
     try:
         same = namespaces(pid) == own_namespaces()
+        uids.append(_effective_uid(pid))
     except OSError as error:
         raise InvalidArgument(f"leader {pid} cannot be looked at: {error.strerror}") from None
     if not alive(pidfd):
         raise InvalidArgument(f"leader {pid} has exited")
     if not same:
         raise ForeignNamespace(f"leader {pid} is in another pid or user namespace than the service")
+    if any(uids):
+        raise AccessDenied(f"only uid 0 may ask for this, not uid {max(uids)}")
+    if _readable(lifetime):
+        raise AccessDenied(f"leader {pid} has given up")
     return pid
 
 
 def _maker(fd: int) -> tuple[int, int]:
     """Return the pid and the effective uid of the process that made a pair of sockets.
 
-    Anybody may be connected to a daemon of root's, which then is the peer: but
-    that one has a name, and a pair has none. Source: SO_PEERCRED in unix(7).
+    Anybody can be connected to a daemon of root's, or have one connect to them,
+    and is told that it is the peer: but then one of the two ends has a name, and
+    those of a pair have none. Source: SO_PEERCRED in unix(7).
     """
     try:
         end = socket.socket(fileno=fd)
     except OSError:
         raise InvalidArgument(_no_pair(fd)) from None
     try:
-        kind = (end.family, end.type, end.getpeername())
-        if kind != (socket.AF_UNIX, socket.SOCK_SEQPACKET, ""):
+        kind = (end.family, end.type, end.getsockname(), end.getpeername())
+        if kind != (socket.AF_UNIX, socket.SOCK_SEQPACKET, "", ""):
             raise InvalidArgument(_no_pair(fd))
         creds = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     except OSError as error:
@@ -91,15 +96,27 @@ def _maker(fd: int) -> tuple[int, int]:
 
 
 def _no_pair(fd: int) -> str:
-    kind = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - as below
-    return f"lifetime is {kind}: send an end of a socketpair of AF_UNIX and SOCK_SEQPACKET"
+    return f"lifetime is {_kind(fd)}: send an end of a socketpair of AF_UNIX and SOCK_SEQPACKET"
+
+
+def _kind(fd: int) -> str:
+    """Return what a descriptor is, for a person and for comparison."""
+    try:
+        name = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - a login waits for it
+    except OSError as error:  # its path is too long
+        return f"without a name ({error.strerror})"
+    return os.fsencode(name).decode(errors="replace")  # what the bus can carry
+
+
+def _readable(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def alive(pidfd: int) -> bool:
     """Whether the process has not exited yet."""
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return not poll.poll(0)
+    return not _readable(pidfd)
 
 
 def pid_of(pidfd: int, what: str = "leader") -> int:
@@ -114,7 +131,7 @@ def pid_of(pidfd: int, what: str = "leader") -> int:
             or does not exist in this pid namespace.
     """
     # An anonymous inode, and since Linux 6.9 one of pidfs.
-    kind = os.readlink(f"/proc/self/fd/{pidfd}")  # noqa: PTH115 - a login waits for it
+    kind = _kind(pidfd)
     if not kind.startswith(("anon_inode:[pidfd]", "pidfd:[")):
         raise InvalidArgument(f"{what} is {kind}: send a pidfd")
     _, _, rest = read(f"/proc/self/fdinfo/{pidfd}").partition("\nPid:")
@@ -176,6 +193,11 @@ def reopen(pid: int, start: int) -> OwnedFd | None:
 def real_uid(pid: int) -> int:
     """Return the real uid of a process."""
     return int(status(pid)["Uid"].split()[0])
+
+
+def _effective_uid(pid: int) -> int:
+    _, _, rest = read(f"/proc/{pid}/status").partition("\nUid:")
+    return int(rest.split(maxsplit=2)[1])
 
 
 def status(pid: int) -> dict[str, str]:

@@ -180,9 +180,10 @@ def test_a_stop_that_ends_all_is_not_silent() -> None:
     end_logins("alice")
 
 
-def test_programs_that_answer_and_hide_nothing_let_nobody_in() -> None:
-    """CHECK is another program than the one that hides: its answer alone proves nothing."""
-    (pin,) = Path("/sys/fs/bpf/yama-session").glob("v1-*/access")
+@pytest.mark.parametrize("lost", ["access", "inherit"])
+def test_programs_that_answer_and_do_nothing_let_nobody_in(lost: str) -> None:
+    """CHECK is another program than those that hide and hand on: it proves nothing alone."""
+    (pin,) = Path("/sys/fs/bpf/yama-session").glob(f"v1-*/{lost}")
     with no_service():
         pin.unlink()
         begin = now()

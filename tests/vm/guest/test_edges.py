@@ -25,11 +25,11 @@ preset = "open"
 STEPS = 12
 # Of what is asked of the kernel (prctl(2), which has the domains, is everybody's):
 # without these the module cannot do its part,
-NEEDED = {"clone3", "mount", "move_mount", "open_tree", "unshare"}
+NEEDED = {"capget", "capset", "mount", "move_mount", "open_tree", "unshare"}
 # without these it needs the service for a procfs,
 NEEDED_ALONE = {"fsconfig", "fsmount", "fsopen"}
 # and without these it has other means.
-SPARED = {"mount_setattr", "pidfd_open", "sendmsg"}
+SPARED = {"clone3", "mount_setattr", "pidfd_open", "sendmsg", "socketpair"}
 
 
 @pytest.fixture(autouse=True)
