@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Carrying a plan out */
 #include <errno.h>
-#include <linux/sched.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/types.h>
-#include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -135,24 +132,17 @@ static int confine_child(const struct plan *plan)
 
 /*
  * Root is let in when confining root cannot work, and that must be known
- * while there is a way back.  No exit signal: the application's SIGCHLD
- * handler and wait() must not meet a child that is not its own.
+ * while there is a way back.
  */
 static int rehearse(const struct plan *plan)
 {
-	struct clone_args args = { .exit_signal = 0 };
-	int status;
-	pid_t pid;
+	long pid = ys_child();
 
-	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 	if (pid < 0)
-		return -errno;
+		return (int)pid;
 	if (pid == 0)
 		_exit(-confine_child(plan));
-	while (waitpid(pid, &status, __WCLONE) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
+	return ys_child_status((pid_t)pid);
 }
 
 /* Nothing to apply; a domain that cannot be left only confines more */

@@ -89,15 +89,14 @@ PAIRS: dict[str, Callable[[], int]] = {
 }
 
 
-async def main(wish: dict[str, Any]) -> None:
-    lifetime = PAIRS[wish.get("pair", "own")]()
+async def main(wish: dict[str, Any], lifetime: int) -> None:
     bus = await MessageBus(bus_type=BusType.SYSTEM, negotiate_unix_fd=True).connect()
     if "fd" in wish:
         fd = os.open(wish["fd"], os.O_RDONLY)
     else:
         fd = os.pidfd_open(wish.get("leader", os.getpid()))
     os.seteuid(wish.get("euid", 0))
-    answer: Message | None = await bus.call(
+    call = bus.call(
         Message(
             destination="org.yama.Session1",
             path="/org/yama/Session1",
@@ -108,6 +107,7 @@ async def main(wish: dict[str, Any]) -> None:
             unix_fds=[fd, lifetime] if wish.get("signature") != "" else [],
         )
     )
+    answer: Message | None = await asyncio.wait_for(call, 30)
     assert answer is not None
     kinds = [str(Path(f"/proc/self/fd/{fd}").readlink()) for fd in answer.unix_fds]
     error = answer.error_name if answer.message_type is MessageType.ERROR else None
@@ -119,4 +119,5 @@ async def main(wish: dict[str, Any]) -> None:
             subprocess.run([sys.executable, __file__, line], check=True)
 
 
-asyncio.run(main(json.loads(sys.argv[1])))
+wish = json.loads(sys.argv[1])
+asyncio.run(main(wish, PAIRS[wish.get("pair", "own")]()))

@@ -1,7 +1,10 @@
 """The proof: it accepts what holds, and names what does not."""
 
 import os
+import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -62,23 +65,47 @@ time.sleep(600)
 """
 
 
-@pytest.mark.usefixtures("as_root")
-@pytest.mark.parametrize("real", [0, NOBODY])
-def test_bystander_hides_from_users_and_not_from_its_like(real: int) -> None:
-    """It is a copy of a login's memory, so it must not become the user's process."""
+@contextmanager
+def bystander(real: int = 0) -> Iterator[int]:
+    """Give the pid of the bystander of a login with a real id, which ends by a kill."""
     command = [PYTHON, "-c", STANDS_BY, str(real)]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE) as login:
         assert login.stdout is not None
-        pid = int(login.stdout.readline())
-        user, like = f"--reuid={NOBODY} --clear-groups", "--bounding-set=-all --inh-caps=-all"
-        for who, does, may in (
-            (user, f"cat /proc/{pid}/environ", False),
-            (user, f"kill -0 {pid}", False),
-            (like, f"cat /proc/{pid}/environ", True),
-        ):
-            words = ["setpriv", *who.split(), "sh", "-c", does]
-            done = subprocess.run(words, capture_output=True)
-            assert (done.returncode == 0) == may, (words, done.stderr)
-        login.kill()
+        try:
+            yield (pid := int(login.stdout.readline()))
+        finally:
+            login.kill()
     wait_for(lambda: not Path(f"/proc/{pid}").exists(), "the bystander outlived the login")
+
+
+@pytest.mark.usefixtures("as_root")
+@pytest.mark.parametrize("real", [0, NOBODY])
+@pytest.mark.parametrize(
+    ("who", "does", "may"),
+    [
+        (f"--reuid={NOBODY} --clear-groups", "cat /proc/{}/environ", False),
+        (f"--reuid={NOBODY} --clear-groups", "kill -0 {}", False),
+        ("--bounding-set=-all --inh-caps=-all", "cat /proc/{}/environ", True),
+    ],
+)
+def test_bystander_hides_from_users_and_not_from_its_like(
+    real: int, who: str, does: str, may: bool
+) -> None:
+    """It is a copy of a login's memory, so it must not become the user's process."""
+    with bystander(real) as pid:
+        words = ["setpriv", *who.split(), "sh", "-c", does.format(pid)]
+        done = subprocess.run(words, capture_output=True)
+        assert (done.returncode == 0) == may, done.stderr
+
+
+@pytest.mark.usefixtures("as_root")
+def test_no_key_of_a_terminal_reaches_the_bystander() -> None:
+    with bystander() as pid:
+        for key in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
+            os.kill(pid, key)
+        # One that nobody blocks: those before it were dealt with when it is.
+        os.kill(pid, signal.SIGSTOP)
+        status = Path(f"/proc/{pid}/status")
+        wait_for(lambda: "State:\tT (stopped)" in status.read_text(), "it is there, and stops")
+        os.kill(pid, signal.SIGCONT)

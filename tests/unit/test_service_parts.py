@@ -11,19 +11,24 @@ from pathlib import Path
 import pytest
 
 from yama_session.errors import AccountError
+from yama_session.native import OwnedFd
+from yama_session.policy import Login
 from yama_session.service import accounts, leader, limits
 from yama_session.service.accounts import Accounts
 from yama_session.service.alive import hold
+from yama_session.service.manager import Manager
 from yama_session.service.notify import Notifier, stored_fds
 from yama_session.service.records import Records, Session, write_atomically
 from yama_session.service.refusal import (
     ERRORS,
+    AccessDenied,
     InvalidArgument,
     LimitExceeded,
     MachineFull,
     Refusal,
     TooManySessions,
 )
+from yama_session.service.state import PolicyState
 
 pytestmark = pytest.mark.unit
 
@@ -229,3 +234,38 @@ def test_one_service_is_alive_at_a_time(tmp_path: Path) -> None:
         assert f"another service holds the lock: {str(file)!r}" in second.stderr
     subprocess.run(["/usr/bin/python3", "-c", again], check=True)
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+class SlowAccounts(Accounts):
+    """Takes so long over its answer that the login gives up."""
+
+    def __init__(self, login: socket.socket) -> None:
+        super().__init__()
+        self._login = login
+
+    async def groups(self, user: str) -> frozenset[str]:
+        self._login.close()
+        return frozenset()
+
+
+async def open_slowly(directory: Path) -> Manager:
+    """Open a session for a login that gives up meanwhile."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    policy = directory / "policy.d"
+    policy.mkdir()
+    (policy / "policy.toml").write_text(
+        '[[rule]]\nmatch = { group = "root" }\npreset = "open"\n[[rule]]\npreset = "open"\n'
+    )
+    state = PolicyState(policy, directory, SlowAccounts(theirs))
+    await state.start()
+    manager = Manager(state, Records(directory / "sessions", Session), Notifier(""))
+    with OwnedFd(os.pidfd_open(os.getpid())) as pidfd, OwnedFd(ours.detach()) as lifetime:
+        login = Login("alice", 1000, (), "sshd", "", "")
+        with pytest.raises(AccessDenied, match="given up"):
+            await manager.open(login, os.getpid(), pidfd, lifetime)
+    return manager
+
+
+def test_login_that_gives_up_while_it_waits_gets_no_session(tmp_path: Path) -> None:
+    assert asyncio.run(open_slowly(tmp_path)).sessions == ()
+    assert list((tmp_path / "sessions").iterdir()) == []

@@ -130,7 +130,7 @@ class Enforcer(ABC):
         checked("ys_token_apply", ret, f"enforcer {self.name}")
 
     def verify(self, request: Request, *, outside: int) -> None:
-        """Prove that the calling thread is confined as asked, whatever it is capable of.
+        """Prove that the caller is confined as asked, and whoever it forks.
 
         Args:
             request: what was asked for.

@@ -200,6 +200,7 @@ _OPERATIONS: Mapping[str, _Operation] = {
             errno.EAGAIN: "the BPF programs could not answer, or this process shares its memory",
         },
     ),
+    "ys_bystander": _Operation("start a process that must not be seen", VerifyError, {}),
     "ys_verify": _Operation(
         "prove the confinement",
         VerifyError,

@@ -6,9 +6,9 @@
 #include <linux/capability.h>
 #include <linux/sched.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,6 +17,15 @@
 #include <unistd.h>
 
 #include "yama_native.h"
+
+/* Where the first ones were for ids of 16 bits */
+#ifdef SYS_setresuid32
+#define SET_UIDS	SYS_setresuid32
+#define SET_GIDS	SYS_setresgid32
+#else
+#define SET_UIDS	SYS_setresuid
+#define SET_GIDS	SYS_setresgid
+#endif
 
 int ys_token_apply(enum ys_enforcer enforcer, int token_fd, unsigned int flags)
 {
@@ -33,20 +42,43 @@ int ys_token_apply(enum ys_enforcer enforcer, int token_fd, unsigned int flags)
 	return -EINVAL;
 }
 
-/*
- * With no exit signal a child is invisible to the application: its SIGCHLD
- * handler is not called, its wait() cannot take our child, and an ignored
- * SIGCHLD does not reap it before we do.
- */
-static long start_child(void)
-{
-	struct clone_args args = { .exit_signal = 0 };
-	long pid = syscall(SYS_clone3, &args, sizeof(args));
+/* As the kernel has it: glibc leaves out a signal of its own, for all threads */
+struct mask {
+	unsigned long bits[_NSIG / (8 * sizeof(long))];
+};
 
-	return pid < 0 ? -errno : pid;
+static long set_mask(const struct mask *mask, struct mask *ret)
+{
+	return syscall(SYS_rt_sigprocmask, SIG_SETMASK, mask, ret,
+		       sizeof(mask->bits));
 }
 
-static int status_of(pid_t pid)
+static long block_all(struct mask *ret)
+{
+	struct mask all;
+
+	memset(&all, 0xff, sizeof(all));
+	return set_mask(&all, ret);
+}
+
+long ys_child(void)
+{
+	struct clone_args args = { .exit_signal = 0 };
+	struct mask before;
+	long pid;
+
+	if (block_all(&before))
+		return -errno;
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (!pid)
+		return 0;
+	if (pid < 0)
+		pid = -errno;
+	set_mask(&before, NULL);
+	return pid;
+}
+
+int ys_child_status(pid_t pid)
 {
 	int status;
 
@@ -57,8 +89,8 @@ static int status_of(pid_t pid)
 }
 
 /*
- * Until its end raw system calls: the child must not touch the parent's locks.
- * Of a caller with two ids (atd, su) the effective ones count, for each.
+ * Of a caller with two ids (atd, su) the effective ones count, for each.  The
+ * calls are raw, as the C library's would signal the parent's other threads.
  */
 static void stand_by(int sock)
 {
@@ -70,8 +102,8 @@ static void stand_by(int sock)
 	const uid_t uid = geteuid();
 	char byte = 0;
 
-	if (syscall(SYS_setresgid, gid, gid, gid) ||
-	    syscall(SYS_setresuid, uid, uid, uid) ||
+	if (syscall(SET_GIDS, gid, gid, gid) ||
+	    syscall(SET_UIDS, uid, uid, uid) ||
 	    syscall(SYS_capset, &header, none) ||
 	    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) || write(sock, &byte, 1) != 1)
 		_exit(errno);
@@ -90,7 +122,7 @@ int ys_bystander(pid_t *ret)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
 		return -errno;
-	pid = start_child();
+	pid = ys_child();
 	if (!pid) {
 		close(ends[0]);
 		stand_by(ends[1]);
@@ -107,7 +139,7 @@ int ys_bystander(pid_t *ret)
 		return ends[0];
 	}
 	close(ends[0]);
-	err = status_of(pid);
+	err = ys_child_status(pid);
 	return err < 0 ? err : -ECHILD;
 }
 
@@ -115,7 +147,7 @@ void ys_bystander_end(int fd, pid_t bystander)
 {
 	kill(bystander, SIGKILL);
 	close(fd);
-	status_of(bystander);
+	ys_child_status(bystander);
 }
 
 static int look_around(pid_t outside)
@@ -137,13 +169,6 @@ static int look_around(pid_t outside)
 	return stat(path, &st) && errno == ENOENT ? 0 : -EACCES;
 }
 
-/* glibc's own leaves a signal out by which it changes the ids of all threads */
-static long set_mask(const uint64_t *mask, uint64_t *ret)
-{
-	return syscall(SYS_rt_sigprocmask, SIG_SETMASK, mask, ret,
-		       sizeof(*mask));
-}
-
 /*
  * A thread's capabilities are its own: nothing else of a threaded caller
  * changes.  No signal may come, or a handler jump out, before they are back.
@@ -154,11 +179,10 @@ static int look_around_incapable(pid_t outside)
 		.version = _LINUX_CAPABILITY_VERSION_3,
 	};
 	struct __user_cap_data_struct own[2], none[2];
-	const uint64_t all = UINT64_MAX;
-	uint64_t blocked;
+	struct mask before;
 	int ret;
 
-	if (set_mask(&all, &blocked))
+	if (block_all(&before))
 		return -errno;
 	if (syscall(SYS_capget, &header, own)) {
 		ret = -errno;
@@ -173,7 +197,7 @@ static int look_around_incapable(pid_t outside)
 	if (syscall(SYS_capset, &header, own))
 		ret = -errno;
 out_mask:
-	set_mask(&blocked, NULL);
+	set_mask(&before, NULL);
 	return ret;
 }
 
@@ -203,10 +227,10 @@ int ys_verify(enum ys_enforcer enforcer, unsigned int scope, unsigned int view,
 		return look_around(outside);
 	case YS_BPF:
 		/* A child, as to be born inside is a program's doing as well */
-		pid = start_child();
+		pid = ys_child();
 		if (!pid)
 			_exit(-prove(scope, view, outside));
-		return pid < 0 ? pid : status_of(pid);
+		return pid < 0 ? pid : ys_child_status(pid);
 	default:
 		return prove(scope, view, outside);
 	}

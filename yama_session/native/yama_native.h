@@ -170,6 +170,14 @@ int ys_bpf_apply(int token_fd, unsigned int flags);
  * a Landlock ruleset or the key of a domain that BPF programs keep.
  * @flags: PR_PTRACE_SCOPE_F_THREAD or 0.
  *
+ * ys_child() forks, unnoticed by the caller's program: without an exit signal its
+ * SIGCHLD handler is not called, its wait() cannot take the child, and an ignored
+ * SIGCHLD does not reap it.  All signals are blocked in the child: those of a
+ * terminal would run the program's handlers there, or dump its core.  It returns
+ * as fork(2) or a negative errno; the child makes system calls and leaves alone
+ * what has locks.  ys_child_status() waits: 0, the negated exit status, or -ECHILD
+ * for a child that was killed.
+ *
  * ys_bystander() starts a process without capabilities that stays where the
  * caller is now: @ret is its pid, and the result a descriptor, at whose end it
  * ends.  To be seen by the caller's like, who has none either, it lacks nothing:
@@ -186,6 +194,8 @@ int ys_bpf_apply(int token_fd, unsigned int flags);
  * weaker; -EACCES: @outside is visible; -ENOENT: not even itself is visible; else
  * what a call said.
  */
+long ys_child(void);
+int ys_child_status(pid_t pid);
 int ys_bystander(pid_t *ret);
 void ys_bystander_end(int fd, pid_t bystander);
 int ys_token_apply(enum ys_enforcer enforcer, int token_fd, unsigned int flags);

@@ -64,11 +64,20 @@ def check(pidfd: int, lifetime: int) -> int:
         raise InvalidArgument(f"leader {pid} has exited")
     if not same:
         raise ForeignNamespace(f"leader {pid} is in another pid or user namespace than the service")
+    require_waiting(pid, lifetime)
     if any(uids):
         raise AccessDenied(f"only uid 0 may ask for this, not uid {max(uids)}")
+    return pid
+
+
+def require_waiting(pid: int, lifetime: int) -> None:
+    """Refuse a login that waits no longer: it has taken its fallback by now.
+
+    Raises:
+        AccessDenied: the other end of ``lifetime`` has been closed.
+    """
     if _readable(lifetime):
         raise AccessDenied(f"leader {pid} has given up")
-    return pid
 
 
 def _maker(fd: int) -> tuple[int, int]:

@@ -79,6 +79,7 @@ class Manager:
         if login.uid in self._idle() and not self.users.fits(login.uid, decision.settings):
             # The policy has changed and perhaps nobody is left to wait for.
             await self._drop_unpopulated({login.uid})
+        leader.require_waiting(pid, lifetime.fileno())
         limits.check_sessions((session.uid for session in self.sessions), login.uid)
         here = present.find(pid, self.sessions, self.users.owners())
         stay = here is not None and login.uid in (0, here.owner)

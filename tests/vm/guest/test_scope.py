@@ -51,7 +51,7 @@ def test_scope_without_override_does_not_loosen_the_sysctl() -> None:
 # pid 1 all the while, and it still has them, and no signal is blocked. At last another
 # thread changes the ids of all threads, which takes the capabilities of each.
 PROVES = """
-import os, threading
+import os, threading, time
 from yama_session import Group, Proc, Scope, VerifyError, View
 from yama_session.enforcers import by_name
 class Settings:
@@ -76,12 +76,17 @@ with yama.token(Settings) as token:
     yama.apply(token)
 print(proof())
 def change():
-    for uid in (1000, 0) * 1000:
-        os.seteuid(uid)
+    while not done:
+        os.seteuid(1000)
+        os.seteuid(0)
+        time.sleep(0)
+done = []
 changes = threading.Thread(target=change)
 changes.start()
-while changes.is_alive():
+for _ in range(1000):
     yama.verify(Settings, outside=1)
+done.append(True)
+changes.join()
 print(proof())
 """
 
