@@ -24,6 +24,18 @@ print(os.get_inheritable(old), os.get_inheritable(other))
     assert python(text).stdout == "False True\n"
 
 
+def test_none_of_many_descriptors_is_forgotten(python: Python) -> None:
+    text = f"""{BEGIN}
+fds = [os.open("/proc/self" if n % 2 else "/", os.O_RDONLY) for n in range(500)]
+for fd in fds:
+    os.set_inheritable(fd, True)
+with Procfs.new() as procfs:
+    procfs.attach()
+print([os.get_inheritable(fd) for fd in fds] == [True, False] * 250)
+"""
+    assert python(text).stdout == "True\n"
+
+
 @pytest.mark.parametrize("fd", [0, 1, 2])
 def test_standard_streams_on_a_procfs_are_refused_before_anything_changes(
     python: Python, fd: int

@@ -84,6 +84,15 @@ static int check_stdio(dev_t own)
 	return 0;
 }
 
+static int seal(int fd, dev_t own)
+{
+	int ret = fd <= 2 ? 0 : is_foreign(fd, own);
+
+	if (ret > 0)
+		ret = fcntl(fd, F_SETFD, FD_CLOEXEC) ? -errno : 0;
+	return ret;
+}
+
 /*
  * A directory of the old /proc that a program inherits would go on showing
  * what the new instance hides.  The descriptors of this program itself may
@@ -91,27 +100,27 @@ static int check_stdio(dev_t own)
  */
 static int seal_descriptors(dev_t own)
 {
-	struct dirent *entry;
-	int ret = 0;
-	DIR *dir;
+	union {
+		struct dirent64 entry;
+		char bytes[1024];
+	} buf;
+	int dir, ret = 0;
+	ssize_t len = 0;
 
-	dir = opendir("/proc/self/fd");
-	if (!dir)
+	dir = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
 		return -errno;
-	while (errno = 0, (entry = readdir(dir))) {
-		int fd = atoi(entry->d_name);
+	/* Not readdir(): in a child of a threaded program malloc() may be locked */
+	while (!ret && (len = getdents64(dir, &buf, sizeof(buf))) > 0)
+		for (char *at = buf.bytes; !ret && at < buf.bytes + len;) {
+			const struct dirent64 *entry = (void *)at;
 
-		if (fd <= 2)
-			continue;
-		ret = is_foreign(fd, own);
-		if (ret > 0)
-			ret = fcntl(fd, F_SETFD, FD_CLOEXEC) ? -errno : 0;
-		if (ret)
-			break;
-	}
-	if (!entry)
+			ret = seal(atoi(entry->d_name), own);
+			at += entry->d_reclen;
+		}
+	if (len < 0)
 		ret = -errno;
-	closedir(dir);
+	close(dir);
 	return ret;
 }
 
