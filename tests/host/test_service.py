@@ -162,6 +162,12 @@ def test_leader_proves_itself_by_a_pair_of_its_own(
     assert service.sessions() == []
 
 
+def test_login_that_gave_up_and_became_the_user_is_told_so(service: ServiceBench) -> None:
+    with service.login(pair="given up", euid=65534) as reply:
+        assert reply["error"] == ERROR + "AccessDenied"
+        assert "given up" in reply["body"][0]
+
+
 def test_leader_is_still_root(service: ServiceBench) -> None:
     with service.login(euid=65534) as reply:
         assert reply["error"] == ERROR + "AccessDenied"

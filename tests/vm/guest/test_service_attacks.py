@@ -163,6 +163,7 @@ def test_bus_policy_that_lets_users_call_opens_no_session_for_them() -> None:
             # Only the pair proves anything: the same process, and it is root's.
             assert open_as_nobody(os.getpid()) == "org.yama.Session1.Error.AccessDenied"
     finally:
+        Path("/tmp/daemon").unlink(missing_ok=True)
         LOOSENED.unlink()
         assert sh("systemctl reload dbus").status == 0
     assert open_as_nobody(0) == "org.freedesktop.DBus.Error.AccessDenied"
