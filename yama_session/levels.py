@@ -45,11 +45,16 @@ class Scope(_Word):
 
 
 class View(_Word):
-    """Which processes exist for a task: all, those of its domain, or its descendants."""
+    """Which processes exist for a task; a higher number never shows more.
+
+    All; those of its domain and those of its real uid wherever they are; those
+    of its domain; or of these its descendants.
+    """
 
     ALL = 0
-    DOMAIN = 1
-    INFERIORS = 2
+    USER = 1
+    DOMAIN = 2
+    INFERIORS = 3
 
 
 class Group(Enum):

@@ -96,24 +96,24 @@ def test_explanation_names_the_rules_that_decide(rules: Policy, login: Login) ->
 @pytest.mark.parametrize(
     ("text", "scope", "view"),
     [
-        ("", 1, 1),
-        ('[[rule]]\npreset = "open"', 0, 0),
-        ('[[rule]]\npreset = "developer"', 0, 1),
-        ('[[rule]]\npreset = "kiosk"\nmatch.group = "guests"', 3, 1),
-        ('[[rule]]\nscope = 2\ngroup = "session"\nmatch.service = "sshd"', 2, 1),
+        ("", 1, "domain"),
+        ('[[rule]]\npreset = "open"', 0, "all"),
+        ('[[rule]]\npreset = "developer"', 0, "domain"),
+        ('[[rule]]\npreset = "kiosk"\nmatch.group = "guests"', 3, "domain"),
+        ('[[rule]]\nscope = 2\ngroup = "session"\nmatch.service = "sshd"', 2, "domain"),
         # Nobody gets these: root is left alone, and the second is hidden by the first.
-        ('[[rule]]\npreset = "kiosk"\nmatch.user = "root"', 1, 1),
+        ('[[rule]]\npreset = "kiosk"\nmatch.user = "root"', 1, "domain"),
         (
             '[[rule]]\nscope = 1\nmatch.user = ["bob", "eve"]\n'
             '[[rule]]\nscope = 3\nmatch.user = "bob"',
             1,
-            1,
+            "domain",
         ),
-        ('[[rule]]\npreset = "open"\n[[rule]]\npreset = "kiosk"', 0, 0),
+        ('[[rule]]\npreset = "open"\n[[rule]]\npreset = "kiosk"', 0, "all"),
     ],
 )
-def test_floor_is_the_strictest_that_a_user_can_get(text: str, scope: int, view: int) -> None:
-    assert floor(policy(text)) == Floor(Scope(scope), View(view))
+def test_floor_is_the_strictest_that_a_user_can_get(text: str, scope: int, view: str) -> None:
+    assert floor(policy(text)) == Floor(Scope(scope), View.parse(view))
 
 
 def test_rule_by_login_is_an_outcome_only_over_an_account_s_settings() -> None:

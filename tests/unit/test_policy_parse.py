@@ -63,7 +63,7 @@ def test_landlock_with_group_session() -> None:
         ("scope = 4", 2, ["scope = 4", "3 or 'no-attach'"]),
         ("scope = true", 2, ["scope = True", "0 or 'classic'"]),
         ("scope = 1.0", 2, ["scope = 1.0"]),
-        ('\n\nview = "some"', 4, ["'some'", "1 or 'domain'"]),
+        ('\n\nview = "some"', 4, ["'some'", "2 or 'domain'"]),
         ('view = "inferiors"', 2, ["'inferiors'", "run", "'domain'"]),
         ('group = "tty"', 2, ["'tty'", "'session', 'user'"]),
         ('proc = "none"', 2, ["'none'", "'private', 'ptraceable', 'host'"]),

@@ -130,6 +130,14 @@ def test_capability_over_a_user_namespace(
         ({**domain(1), "effective": CAPABLE}, {}, None, YES),
         ({**domain(1), "effective": CAPABLE, "user_ns": CONTAINER}, {}, None, UNKNOWN),
         (domain(1), {"tracer": 1}, None, YES),
+        (domain(1, View.USER), {}, None, YES),
+        (domain(1, View.USER), {"uid": 1001}, None, UNKNOWN),
+        (domain(1, View.USER), {**domain(1), "uid": 1001}, None, YES),
+        (domain(1, View.USER), {**domain(2), "uid": 1001}, None, UNKNOWN),
+        (domain(1, View.USER), {**domain(2, depth=2), "uid": 1001}, True, YES),
+        (domain(1, View.USER), domain(2, depth=2), None, YES),
+        ({**domain(1, View.USER), "uid": 0}, {"uid": 0, "kernel_thread": True}, None, UNKNOWN),
+        (domain(1, depth=2), domain(2), True, YES),
         (domain(1, View.INFERIORS), domain(1), None, UNKNOWN),
         (domain(1, View.INFERIORS), {**domain(1), "ancestors": (5, 1)}, None, YES),
     ],
@@ -139,6 +147,29 @@ def test_view(
 ) -> None:
     asked = pair(task(1, **viewer), task(2, **target), contained=contained)
     assert rules.visible(asked).verdict is expected
+
+
+def test_only_the_real_uid_is_what_the_view_user_asks_for() -> None:
+    viewer = task(1, **domain(1, View.USER))
+    set_uid = replace(task(2), uid=Ids(1000, 0, 0, 0))
+    assert rules.visible(pair(viewer, set_uid)).verdict is YES
+    others = replace(task(2, uid=1001), uid=Ids(1001, 1000, 1000, 1000))
+    assert rules.visible(pair(viewer, others)).verdict is UNKNOWN
+    daemon = replace(viewer, uid=Ids(1001, 1000, 1000, 1000))
+    assert rules.visible(pair(daemon, task(2))).verdict is UNKNOWN
+
+
+def test_what_the_view_user_hides_says_why() -> None:
+    login = task(0, **domain(NEW_DOMAIN, View.USER))
+    answer = rules.visible(pair(login, task(2, uid=1001)))
+    assert answer.verdict is NO
+    assert answer.reason.endswith("is in no domain and not of the viewer's real uid")
+
+
+def test_own_threads_elsewhere_close_nothing_under_the_view_user() -> None:
+    viewer = task(1, **domain(1, View.USER))
+    target = task(2, **{**domain(1), "thread_domains": frozenset({0, 1})})
+    assert verdicts(viewer, target) == (YES, YES, YES)
 
 
 def test_what_is_hidden_is_no_more_than_unknown_since_it_may_have_named_its_tracer() -> None:

@@ -163,10 +163,11 @@ def _sight_text(domain: _Domain) -> str:
         return "all"
     if info.view is View.INFERIORS:
         return "of each process its descendants"
+    own = ["what is of the viewer's uid"] if info.view is View.USER else []
     if sees is None:
-        return "itself and what is nested in it"
+        return ", ".join(["itself and what is nested in it", *own])
     others = sorted(sees - {info.id})
-    return ", ".join(["itself", *(f"domain {id_}" for id_ in others)])
+    return ", ".join(["itself", *(f"domain {id_}" for id_ in others), *own])
 
 
 def _processes(items: Sequence[Process]) -> list[str]:

@@ -97,6 +97,16 @@ HONOURS: tuple[Row, ...] = (
         _YES,
         Cell(Honour.NO, "every Landlock domain hides what is outside it"),
     ),
+    _row(
+        "view=user",
+        lambda r: r.view == View.USER,
+        _YES,
+        _YES,
+        Cell(
+            Honour.NO,
+            "a Landlock domain hides the user's own processes outside it, too: use view=domain",
+        ),
+    ),
     _row("view=domain", lambda r: r.view == View.DOMAIN, _YES, _YES, _YES),
     _row(
         "view=inferiors",

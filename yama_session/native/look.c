@@ -16,8 +16,12 @@
 /* The kernel's own texts are far shorter */
 #define TEXT_MAX	512
 
-/* Indexed by PR_PTRACE_VIEW_* */
-static const char *const view_names[] = { "all", "domain", "inferiors" };
+static const char *const view_names[] = {
+	[PR_PTRACE_VIEW_ALL] = "all",
+	[PR_PTRACE_VIEW_USER] = "user",
+	[PR_PTRACE_VIEW_DOMAIN] = "domain",
+	[PR_PTRACE_VIEW_INFERIORS] = "inferiors",
+};
 
 /* What is left of a text */
 struct text {

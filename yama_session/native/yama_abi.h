@@ -30,8 +30,10 @@
 #define PR_PTRACE_SCOPE_CAPABILITY	2
 #define PR_PTRACE_SCOPE_NO_ATTACH	3
 
+/* view: a higher number never shows more */
 #define PR_PTRACE_VIEW_ALL		0
-#define PR_PTRACE_VIEW_DOMAIN		1
-#define PR_PTRACE_VIEW_INFERIORS	2
+#define PR_PTRACE_VIEW_USER		1
+#define PR_PTRACE_VIEW_DOMAIN		2
+#define PR_PTRACE_VIEW_INFERIORS	3
 
 #endif /* YAMA_ABI_H */

@@ -149,8 +149,8 @@ def _contained(viewer: Task, target: Task, member: int) -> bool | None:
     if outer is None:
         return None
     with outer:
-        if own.view is View.DOMAIN:
-            return witness.sees(outer, target.pid)
+        if own.view is not View.INFERIORS:
+            return witness.sees(outer, target.pid, viewer.uid.real)
         inner = witness.domain_of(target.pid)
         if inner is None:
             return None

@@ -11,7 +11,7 @@ from pathlib import Path
 from yama_session.errors import KernelUnsupported, YamaSessionError
 from yama_session.levels import View
 from yama_session.reach import witness
-from yama_session.scope import DomainInfo, describe
+from yama_session.scope import Domain, DomainInfo, describe
 
 
 @dataclass(frozen=True)
@@ -102,23 +102,23 @@ def sight(
 ) -> dict[int, set[int] | None]:
     """Return which domains each domain sees, 0 standing for no domain.
 
-    Capabilities and relations aside; with the view ``inferiors`` a process sees
-    of these its own descendants. ``None``: the caller has not the right to
-    find out.
+    Capabilities and relations aside; with the view ``user`` a process sees those
+    of its real uid, too, and with ``inferiors`` of these its own descendants.
+    ``None``: the caller has not the right to find out.
 
     Args:
         found: the processes, as :func:`processes` yields them.
         parent_of: what :func:`parents` says of them.
     """
     domains = {item.domain.id: item.domain for item in found if item.domain}
-    members = {item.domain.id: item.pid for item in reversed(found) if item.domain}
+    members = {item.domain.id: item for item in reversed(found) if item.domain}
     return {id_: _sight(info, domains, members, parent_of) for id_, info in domains.items()}
 
 
 def _sight(
     info: DomainInfo,
     domains: Mapping[int, DomainInfo],
-    members: Mapping[int, int],
+    members: Mapping[int, Process],
     parent_of: Mapping[int, int | None],
 ) -> set[int] | None:
     if info.view is View.ALL:
@@ -130,14 +130,19 @@ def _sight(
     if info.depth == 1 or info.view is View.INFERIORS:
         return inside
     # Its own view may be all: then it sees as much as the domain around it.
-    domain = witness.domain_of(members[info.id])
+    domain = witness.domain_of(members[info.id].pid)
     if domain is None:
         return None
     with domain:
-        answers = {id_: witness.sees(domain, members[id_]) for id_ in domains.keys() - inside}
+        answers = {id_: _sees(domain, members[id_]) for id_ in domains.keys() - inside}
     if None in answers.values():
         return None
     return inside | {id_ for id_, seen in answers.items() if seen}
+
+
+def _sees(domain: Domain, other: Process) -> bool | None:
+    """Tell if a process exists for those of a domain who are not of its uid."""
+    return witness.sees(domain, other.pid, other.uid ^ 1)
 
 
 def _around(id_: int, parent_of: Mapping[int, int | None]) -> Iterator[int]:

@@ -233,6 +233,8 @@ def _hidden(pair: Pair, *, access: bool) -> Answer:
     domain = viewer.domain
     assert domain is not None  # asked by _view()
     where = _whereabouts(target)
+    if domain.view is View.USER:
+        where += " and not of the viewer's real uid"
     change = (
         "start the viewer in no domain or in one around it (the policy's word view), or ask as root"
     )
@@ -243,6 +245,8 @@ def _hidden(pair: Pair, *, access: bool) -> Answer:
             if descends is Verdict.NO:
                 return no("view", reason, change)
             return unknown("view", f"whether {target} descends from the viewer cannot be told")
+    if domain.view is View.USER and _same_user(pair):
+        return yes("view", f"the view is user, and {target} has the viewer's real uid")
     inside = _inside(pair, target.domain.id if target.domain else 0)
     if access and inside is Verdict.YES:
         others = target.thread_domains - {target.domain.id if target.domain else 0}
@@ -263,6 +267,12 @@ def _hidden(pair: Pair, *, access: bool) -> Answer:
 
 def _whereabouts(task: Task) -> str:
     return f"in domain {task.domain.id}" if task.domain else "in no domain"
+
+
+def _same_user(pair: Pair) -> bool:
+    """Tell if the target is the viewer's own by its real uid; the kernel's threads are nobody's."""
+    viewer, target = pair.viewer, pair.target
+    return viewer.uid.real == target.uid.real and not target.kernel_thread
 
 
 def _inside(pair: Pair, other: int) -> Verdict:

@@ -31,12 +31,13 @@ def domain_of(pid: int) -> Domain | None:
         os.close(pidfd)
 
 
-def sees(domain: Domain, pid: int) -> bool | None:
+def sees(domain: Domain, pid: int, uid: int) -> bool | None:
     """Return whether a process exists for a task of a domain to which it is not related.
 
     Args:
         domain: the domain; its view must not be inferiors.
         pid: the process; not the caller.
+        uid: the real uid of that task, which the view ``user`` asks for.
 
     Returns:
         ``None`` if nobody could go there.
@@ -49,7 +50,7 @@ def sees(domain: Domain, pid: int) -> bool | None:
             return False
         return True
 
-    return _ask_inside(domain, look)
+    return _ask_inside(domain, look, uid)
 
 
 def contains(outer: Domain, inner: Domain) -> bool | None:
@@ -70,18 +71,22 @@ def contains(outer: Domain, inner: Domain) -> bool | None:
     return _ask_inside(outer, go_on)
 
 
-def _ask_inside(domain: Domain, question: Callable[[], bool]) -> bool | None:
+def _ask_inside(
+    domain: Domain, question: Callable[[], bool], uid: int | None = None
+) -> bool | None:
     child = os.fork()
     if not child:
-        os._exit(_answer(domain, question))
+        os._exit(_answer(domain, question, uid))
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     return {_YES: True, _NO: False}.get(code)
 
 
-def _answer(domain: Domain, question: Callable[[], bool]) -> int:
+def _answer(domain: Domain, question: Callable[[], bool], uid: int | None) -> int:
     """Runs in the child: whatever happens, it must not return to the caller's code."""
     try:
         domain.join()
+        if uid is not None:
+            os.setresuid(uid, uid, uid)
         for capabilities in (prctl.cap_inheritable, prctl.cap_effective, prctl.cap_permitted):
             capabilities.limit()
         return _YES if question() else _NO
