@@ -29,7 +29,7 @@ bool has_domain(void)
 
 	return ys_describe(getpid(), &info) == 1 ||
 	       ys_check(PR_PTRACE_SCOPE_RELATIONAL, PR_PTRACE_VIEW_ALL) >= 0 ||
-	       ys_check(PR_PTRACE_SCOPE_CLASSIC, PR_PTRACE_VIEW_DOMAIN) >= 0;
+	       ys_check(PR_PTRACE_SCOPE_CLASSIC, PR_PTRACE_VIEW_USER) >= 0;
 }
 
 /*

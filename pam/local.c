@@ -2,6 +2,7 @@
 /* What to do while the service does not answer */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <syslog.h>
@@ -96,7 +97,7 @@ static int make_token(struct plan *plan)
 			plan->token = ys_create(plan->scope, plan->view, 0);
 		break;
 	case YS_BPF:	/* only the service makes tokens: one below, always */
-		return ys_has(1) < 0 ? -EOPNOTSUPP : 0;
+		return ys_has(YS_ABI) < 0 ? -EOPNOTSUPP : 0;
 	case YS_LANDLOCK:
 		plan->token = ys_landlock_create();
 		break;
@@ -133,6 +134,19 @@ static int split_session(const struct login *login, enum ys_enforcer enforcer,
 	return 0;
 }
 
+/* Why nothing can confine: what is there may only be too old */
+static const char *missing(enum ys_enforcer enforcer, int r, char *room)
+{
+	int abi = enforcer != YS_LANDLOCK && r == -EOPNOTSUPP ? ys_abi() : 0;
+
+	if (!abi || abi == YS_ABI)
+		return strerrordesc_np(-r);
+	snprintf(room, WHY_MAX,
+		 "its interface has version %d, and version %d is needed", abi,
+		 YS_ABI);
+	return room;
+}
+
 /**
  * local_plan - decide by the module's arguments alone
  * @login: who logs in
@@ -148,6 +162,7 @@ int local_plan(const struct login *login, const struct args *args,
 {
 	const enum ys_enforcer enforcer = choose(args);
 	pam_handle_t *pamh = login->pamh;
+	char room[WHY_MAX];
 	int r;
 
 	/* The same whether the service is there or not: "sudo -i" stays */
@@ -184,7 +199,7 @@ int local_plan(const struct login *login, const struct args *args,
 		pam_syslog(pamh, LOG_ERR,
 			   "service unavailable (%s): fallback strict: cannot confine %s by %s: %s",
 			   why, login->user, enforcer_name(enforcer),
-			   strerrordesc_np(-r));
+			   missing(enforcer, r, room));
 		return r;
 	}
 	return 0;

@@ -53,19 +53,25 @@ class DomainInfo:
     override: bool
 
 
-def supported(abi: int = 1) -> bool:
-    """Return whether the running kernel has version ``abi`` of the interface, all of it."""
-    return lib.ys_has(abi) >= 0 and bool(lib.ys_is_series())
+def supported() -> bool:
+    """Return whether the running kernel has the interface that this library speaks, all of it.
+
+    An older version of it is none: it has other numbers for the views.
+    """
+    return lib.ys_has(lib.YS_ABI) >= 0 and bool(lib.ys_is_series())
 
 
 def answered() -> bool:
     """Return whether something, be it a BPF program, answers :func:`enter` and :func:`check`."""
-    return lib.ys_has(1) >= 0
+    return lib.ys_has(lib.YS_ABI) >= 0
 
 
 def abi() -> int:
-    """Return the newest version of the interface that the kernel and this library have, or 0."""
-    return next((version for version in (2, 1) if supported(version)), 0)
+    """Return the newest version of the interface that the kernel has, up to this library's; or 0.
+
+    Only where it is this library's own :func:`supported` says yes.
+    """
+    return lib.ys_abi() if lib.ys_is_series() else 0
 
 
 def enter(
@@ -146,10 +152,9 @@ def allow(tracee: int, tracer: int | None) -> None:
     Raises:
         DomainError: one of them is gone or hidden, or ``CAP_SYS_PTRACE`` is
             missing over the tracee, its domain or what hides it.
-        KernelUnsupported: the kernel has no domains, or not this operation.
+        KernelUnsupported: the kernel has no domains.
     """
-    if not supported(2):
-        checked("ys_allow", -errno.EOPNOTSUPP)
+    _require_kernel("ys_allow")
     checked("ys_allow", lib.ys_allow(tracee, -1 if tracer is None else tracer))
 
 
@@ -273,12 +278,18 @@ def _about(scope: Scope, view: View) -> str:
 def _require_kernel(operation: str) -> None:
     # A kernel without domains and a wrong argument are the same EINVAL.
     if not supported():
-        checked(operation, -errno.EOPNOTSUPP)
+        checked(operation, -errno.EOPNOTSUPP, _version())
 
 
 def _require_answer(operation: str) -> None:
     if not answered():
-        checked(operation, -errno.EOPNOTSUPP)
+        checked(operation, -errno.EOPNOTSUPP, _version())
+
+
+def _version() -> str:
+    """What to say of a version that is there, but too old."""
+    found = lib.ys_abi()
+    return f"version {found} of the interface, {lib.YS_ABI} is needed" if found else ""
 
 
 def _from_native(info: Any) -> DomainInfo:

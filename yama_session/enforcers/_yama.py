@@ -25,8 +25,15 @@ class YamaEnforcer(DomainEnforcer):
 
     def available(self) -> Availability:
         """See :meth:`Enforcer.available`."""
-        if abi():
-            return Availability(State.AVAILABLE, f"the kernel has scope domains, ABI {abi()}")
+        found = abi()
+        if found == lib.YS_ABI:
+            return Availability(State.AVAILABLE, f"the kernel has scope domains, ABI {found}")
+        if found:
+            return Availability(
+                State.NOT_BUILT,
+                f"the kernel has scope domains of ABI {found}, and ABI {lib.YS_ABI} is needed: "
+                "boot one with a newer series",
+            )
         if _SYSCTL.exists():
             return Availability(State.NOT_BUILT, "Yama is there, but without scope domains")
         return Availability(

@@ -7,7 +7,7 @@ from yama_session.native._native import ffi, lib
 
 __all__ = ["OwnedFd", "checked", "ffi", "lib"]
 
-_EXPECTED_VERSION = 1
+_EXPECTED_VERSION = 2
 
 if lib.YS_NATIVE_VERSION != _EXPECTED_VERSION:
     raise YamaSessionError(

@@ -30,9 +30,30 @@ static int domain_call(unsigned long op, unsigned long arg3,
 	return ret < 0 ? -errno : ret;
 }
 
+/*
+ * To an older version the numbers of views mean other views: it is not asked.
+ * That one answers -EOPNOTSUPP here, and a kernel without any -EINVAL.
+ */
+static int view_call(unsigned long op, unsigned int scope, unsigned int view,
+		     unsigned int flags)
+{
+	int ret = ys_has(YS_ABI);
+
+	return ret < 0 ? ret : domain_call(op, scope, view, flags);
+}
+
 int ys_has(unsigned int abi)
 {
 	return domain_call(PR_PTRACE_SCOPE_HAS, abi, 0, 0);
+}
+
+int ys_abi(void)
+{
+	int abi = YS_ABI;
+
+	while (abi && ys_has(abi) < 0)
+		abi--;
+	return abi;
 }
 
 /*
@@ -42,17 +63,18 @@ int ys_has(unsigned int abi)
 int ys_is_series(void)
 {
 	return ys_has(1) >= 0 &&
-	       ys_create(PR_PTRACE_SCOPE_NO_ATTACH + 1, 0, 0) == -EINVAL;
+	       domain_call(PR_PTRACE_SCOPE_CREATE,
+			   PR_PTRACE_SCOPE_NO_ATTACH + 1, 0, 0) == -EINVAL;
 }
 
 int ys_enter(unsigned int scope, unsigned int view, unsigned int flags)
 {
-	return domain_call(PR_PTRACE_SCOPE_ENTER, scope, view, flags);
+	return view_call(PR_PTRACE_SCOPE_ENTER, scope, view, flags);
 }
 
 int ys_create(unsigned int scope, unsigned int view, unsigned int flags)
 {
-	return domain_call(PR_PTRACE_SCOPE_CREATE, scope, view, flags);
+	return view_call(PR_PTRACE_SCOPE_CREATE, scope, view, flags);
 }
 
 int ys_join(int domain_fd, unsigned int flags)
@@ -82,7 +104,7 @@ int ys_leave(unsigned int flags)
 
 int ys_check(unsigned int scope, unsigned int view)
 {
-	return domain_call(PR_PTRACE_SCOPE_CHECK, scope, view, 0);
+	return view_call(PR_PTRACE_SCOPE_CHECK, scope, view, 0);
 }
 
 int ys_open(int pidfd)

@@ -169,25 +169,16 @@ static int look_around(pid_t outside)
 	return stat(path, &st) && errno == ENOENT ? 0 : -EACCES;
 }
 
-/*
- * A thread's capabilities are its own: nothing else of a threaded caller
- * changes.  No signal may come, or a handler jump out, before they are back.
- */
 static int look_around_incapable(pid_t outside)
 {
 	struct __user_cap_header_struct header = {
 		.version = _LINUX_CAPABILITY_VERSION_3,
 	};
 	struct __user_cap_data_struct own[2], none[2];
-	struct mask before;
 	int ret;
 
-	if (block_all(&before))
+	if (syscall(SYS_capget, &header, own))
 		return -errno;
-	if (syscall(SYS_capget, &header, own)) {
-		ret = -errno;
-		goto out_mask;
-	}
 	for (int i = 0; i < 2; i++) {
 		none[i] = own[i];
 		none[i].effective = 0;
@@ -196,16 +187,52 @@ static int look_around_incapable(pid_t outside)
 						   look_around(outside);
 	if (syscall(SYS_capset, &header, own))
 		ret = -errno;
-out_mask:
-	set_mask(&before, NULL);
 	return ret;
 }
 
+/*
+ * As a user whom @outside does not belong to.  Which one that is cannot be
+ * asked, as it is hidden, so another one is tried where it is seen.  Of the
+ * first nobody has a process, but in a user namespace few need be there.
+ */
+static int look_around_as_stranger(pid_t outside)
+{
+	static const uid_t strangers[] = { (uid_t)-2, 65534, 1 };
+	const uid_t uid = getuid();
+	int ret = 1;
+
+	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++) {
+		/* The real uid alone: no capability and no right goes with it */
+		if (syscall(SET_UIDS, strangers[i], -1, -1))
+			continue;
+		ret = look_around_incapable(outside);
+		if (syscall(SET_UIDS, uid, -1, -1))
+			return -errno;
+		if (ret != -EACCES)
+			break;
+	}
+	return ret > 0 ? look_around_incapable(outside) : ret;
+}
+
+/*
+ * A thread's credentials are its own: nothing else of a threaded caller
+ * changes.  No signal may come, or a handler jump out, before they are back.
+ */
 static int prove(unsigned int scope, unsigned int view, pid_t outside)
 {
+	struct mask before;
 	int ret = ys_check(scope, view);
 
-	return ret < 0 ? ret : look_around_incapable(outside);
+	if (ret < 0)
+		return ret;
+	if (block_all(&before))
+		return -errno;
+	if (outside && view == PR_PTRACE_VIEW_USER)
+		ret = look_around_as_stranger(outside);
+	else
+		ret = look_around_incapable(outside);
+	set_mask(&before, NULL);
+	return ret;
 }
 
 int ys_verify(enum ys_enforcer enforcer, unsigned int scope, unsigned int view,

@@ -16,7 +16,10 @@
 #include "yama_abi.h"
 
 /* The version of this header's functions; the package compares it on import */
-#define YS_NATIVE_VERSION	1
+#define YS_NATIVE_VERSION	2
+
+/* The version of the kernel interface that has all of yama_abi.h */
+#define YS_ABI			3
 
 enum ys_enforcer {
 	YS_YAMA = 1,
@@ -70,11 +73,15 @@ struct ys_domain_info {
  * domain.c: one call of prctl(PR_PTRACE_SCOPE) each.  A kernel without the
  * series answers -EINVAL to all of them, unless a BPF program answers some.
  *
+ * ys_abi() returns the newest version up to YS_ABI that is answered, 0 for none.
+ * ys_enter(), ys_create() and ys_check() name a view, by the numbers of YS_ABI:
+ * they are -EOPNOTSUPP where only an older version is answered.
  * ys_is_series() returns 1 if the series answers, 0 if something else does or
  * nothing.  ys_join_key() is answered by BPF programs only, and is -ENOENT if no
  * domain has the key, -EOPNOTSUPP if no programs are there.
  */
 int ys_has(unsigned int abi);
+int ys_abi(void);
 int ys_is_series(void);
 int ys_enter(unsigned int scope, unsigned int view, unsigned int flags);
 int ys_create(unsigned int scope, unsigned int view, unsigned int flags);
@@ -189,7 +196,9 @@ int ys_bpf_apply(int token_fd, unsigned int flags);
  * and @view (yama, bpf), the thread sees itself in /proc, and @outside, a process
  * that must not be seen, is missing there (0: do not look; PR_PTRACE_VIEW_ALL
  * never looks).  It looks without capabilities, which show everything but to
- * Landlock, and gets them back.  That children inherit is the kernel's business,
+ * Landlock, and gets them back.  PR_PTRACE_VIEW_USER shows what is of its real
+ * uid: a thread that may takes on another one for the look, and for one that may
+ * not @outside must be another user's.  That children inherit is the kernel's business,
  * but for bpf, where one of them is asked instead.  -ENODATA: the domain is
  * weaker; -EACCES: @outside is visible; -ENOENT: not even itself is visible; else
  * what a call said.

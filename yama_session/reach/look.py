@@ -51,8 +51,8 @@ def machine() -> Machine:
     try:
         modules = _MODULES.read_text().strip().split(",")
     except OSError:  # nothing mounted there, as in a container
-        return Machine(level, supported(2), ("security modules that cannot be listed",))
-    return Machine(level, supported(2), tuple(name for name in modules if name not in _JUDGED))
+        return Machine(level, supported(), ("security modules that cannot be listed",))
+    return Machine(level, supported(), tuple(name for name in modules if name not in _JUDGED))
 
 
 def task(pid: int) -> Task:

@@ -136,7 +136,7 @@ class Attach:
         """
         if not 0 < seconds <= MAX_TIME:
             raise InvalidArgument(f"seconds = {seconds}: choose from 1 to {MAX_TIME}")
-        if not supported(2):
+        if not supported():
             raise EnforcerUnavailable("this kernel has no scope domains, or none with grants")
         tracee, tracer = look(fds[0], "tracee"), look(fds[1], "tracer")
         if tracee.pid == tracer.pid:

@@ -25,11 +25,18 @@ def available() -> Availability:
     """Return whether the programs are loaded and enforce; anybody may ask."""
     if lib.ys_is_series():
         return Availability(State.DISABLED, "the kernel has scope domains of its own")
-    answer = lib.ys_has(1)
+    answer = lib.ys_has(lib.YS_ABI)
     if answer >= 0:
         limit = memory_limit()
         limited = f", in at most {limit >> 20} MiB of memory" if limit is not None else ""
         return Availability(State.AVAILABLE, f"BPF programs are loaded and run{limited}")
+    found = lib.ys_abi()
+    if found:
+        return Availability(
+            State.DISABLED,
+            f"BPF programs of an older yama-session are loaded (ABI {found}, and {lib.YS_ABI} is "
+            "needed): others can take their place after a reboot",
+        )
     if answer == -errno.EOPNOTSUPP:
         return Availability(State.DISABLED, "BPF programs are loaded, but the kernel runs none")
     could = loadable()
