@@ -3,19 +3,69 @@
  * The strictest levels that the policy gives to any user, left by the service
  * for the time when it is down: below them nobody knows who may go.
  *
- *	yama-session floor 1
+ *	yama-session floor 2
  *	scope 2
- *	view 1
+ *	view domain
  *	end
+ *
+ * Version 1, which an older service has left, has a number for the view.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "module.h"
 
 #define FLOOR_PATH	"/run/yama-session/floor"
+#define TEXT_MAX	64	/* more than any of them is long */
 
-/* Every '#' is one digit; there is no other way to write it */
-static const char form[] = "yama-session floor 1\nscope #\nview #\nend\n";
+/* By the numbers of version 1 */
+static const unsigned int views_1[] = {
+	PR_PTRACE_VIEW_ALL,
+	PR_PTRACE_VIEW_DOMAIN,
+	PR_PTRACE_VIEW_INFERIORS,
+};
+
+/* What is left of the text, if it begins with @word; NULL also stays NULL */
+static const char *after(const char *at, const char *end, const char *word)
+{
+	size_t len = strlen(word);
+
+	if (!at || (size_t)(end - at) < len || memcmp(at, word, len))
+		return NULL;
+	return at + len;
+}
+
+/* One digit; there is no other way to write a number */
+static const char *after_digit(const char *at, const char *end,
+			       unsigned int *ret)
+{
+	if (!at || at == end || *at < '0' || *at > '9')
+		return NULL;
+	*ret = (unsigned int)(*at - '0');
+	return at + 1;
+}
+
+static const char *after_view(const char *at, const char *end,
+			      unsigned int *ret)
+{
+	const char *eol = at ? memchr(at, '\n', (size_t)(end - at)) : NULL;
+	int view = eol ? ys_view(at, (size_t)(eol - at)) : -EINVAL;
+
+	if (view < 0)
+		return NULL;
+	*ret = (unsigned int)view;
+	return eol;
+}
+
+static const char *after_view_1(const char *at, const char *end,
+				unsigned int *ret)
+{
+	at = after_digit(at, end, ret);
+	if (!at || *ret >= sizeof(views_1) / sizeof(views_1[0]))
+		return NULL;
+	*ret = views_1[*ret];
+	return at;
+}
 
 /**
  * floor_parse - the levels in a text
@@ -29,22 +79,23 @@ static const char form[] = "yama-session floor 1\nscope #\nview #\nend\n";
 int floor_parse(const char *text, size_t len, unsigned int *ret_scope,
 		unsigned int *ret_view)
 {
-	unsigned int level[2] = { 0, 0 };
-	size_t n = 0;
+	const char *end = text + len, *at;
+	unsigned int version, scope, view;
 
-	if (len != sizeof(form) - 1)
+	at = after(text, end, "yama-session floor ");
+	at = after_digit(at, end, &version);
+	at = after(at, end, "\nscope ");
+	at = after_digit(at, end, &scope);
+	at = after(at, end, "\nview ");
+	if (!at || version < 1 || version > 2)
 		return -EBADMSG;
-	for (size_t i = 0; i < len; i++) {
-		if (form[i] == '#' && text[i] >= '0' && text[i] <= '9')
-			level[n++] = (unsigned int)(text[i] - '0');
-		else if (text[i] != form[i] || form[i] == '#')
-			return -EBADMSG;
-	}
-	if (level[0] > PR_PTRACE_SCOPE_NO_ATTACH ||
-	    level[1] > PR_PTRACE_VIEW_INFERIORS)
+	at = version == 1 ? after_view_1(at, end, &view) :
+			    after_view(at, end, &view);
+	at = after(at, end, "\nend\n");
+	if (at != end || scope > PR_PTRACE_SCOPE_NO_ATTACH)
 		return -EBADMSG;
-	*ret_scope = level[0];
-	*ret_view = level[1];
+	*ret_scope = scope;
+	*ret_view = view;
 	return 0;
 }
 
@@ -55,7 +106,7 @@ int floor_parse(const char *text, size_t len, unsigned int *ret_scope,
  */
 int floor_read(unsigned int *ret_scope, unsigned int *ret_view)
 {
-	char text[sizeof(form)];
+	char text[TEXT_MAX];
 	ssize_t len;
 
 	len = trusted_read(FLOOR_PATH, 022, text, sizeof(text));

@@ -78,6 +78,16 @@ static bool take_view(struct text *text, unsigned int *ret)
 	return false;
 }
 
+int ys_view(const char *word, size_t len)
+{
+	struct text text = { word, word + len };
+	unsigned int view;
+
+	if (!take_view(&text, &view) || text.at != text.end)
+		return -EINVAL;
+	return view;
+}
+
 int ys_parse_attr(const char *buf, size_t len, struct ys_domain_info *ret)
 {
 	struct text text = { buf, buf + len };

@@ -8,6 +8,9 @@
 #ifndef YAMA_ABI_H
 #define YAMA_ABI_H
 
+/* The version of the interface that has all of this, for PR_PTRACE_SCOPE_HAS */
+#define YS_ABI				3
+
 /* prctl(PR_PTRACE_SCOPE, op, ...): always five arguments, >= 0 is success */
 #define PR_PTRACE_SCOPE			0x59616d73
 

@@ -18,9 +18,6 @@
 /* The version of this header's functions; the package compares it on import */
 #define YS_NATIVE_VERSION	2
 
-/* The version of the kernel interface that has all of yama_abi.h */
-#define YS_ABI			3
-
 enum ys_enforcer {
 	YS_YAMA = 1,
 	YS_LANDLOCK = 2,
@@ -101,11 +98,13 @@ int ys_allow(int tracee_pidfd, int tracer_pidfd); /* tracer -1: withdraw */
  * ys_info() does the same for a domain descriptor, from its fdinfo.
  * Text that does not follow the documented form is -EBADMSG, and @ret is
  * untouched.
+ * ys_view() returns the view that a word of the kernel's names, or -EINVAL.
  */
 int ys_describe(pid_t pid, struct ys_domain_info *ret);
 int ys_info(int domain_fd, struct ys_domain_info *ret);
 int ys_parse_attr(const char *text, size_t len, struct ys_domain_info *ret);
 int ys_parse_fdinfo(const char *text, size_t len, struct ys_domain_info *ret);
+int ys_view(const char *word, size_t len);
 
 /*
  * look.c: ask whether the kernel would let this task attach to the process

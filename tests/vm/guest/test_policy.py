@@ -104,10 +104,10 @@ def test_fallback_is_no_way_below_the_policy() -> None:
                 assert "scope=2 view=domain" in alice.domain()
                 assert not alice.sees(1)
             assert "floor" not in last_opening(begin, "opened session.*scope=2").text
-    assert FLOOR.read_text() == "yama-session floor 1\nscope 1\nview 1\nend\n"
+    assert FLOOR.read_text() == "yama-session floor 2\nscope 1\nview domain\nend\n"
 
 
-@pytest.mark.parametrize("text", [None, "yama-session floor 1\nscope 9\nview 1\nend\n"])
+@pytest.mark.parametrize("text", [None, "yama-session floor 2\nscope 9\nview domain\nend\n"])
 def test_fallback_without_a_floor_has_its_own_levels_and_says_so(text: str | None) -> None:
     end_logins("alice")
     with stopped_service():
@@ -118,4 +118,4 @@ def test_fallback_without_a_floor_has_its_own_levels_and_says_so(text: str | Non
         with Login("alice") as alice:
             assert "scope=1 view=domain" in alice.domain()
         assert "floor of the policy not usable" in last_opening(begin, "opened session").text
-    assert FLOOR.read_text() == "yama-session floor 1\nscope 1\nview 1\nend\n"
+    assert FLOOR.read_text() == "yama-session floor 2\nscope 1\nview domain\nend\n"
