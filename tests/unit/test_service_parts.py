@@ -1,16 +1,19 @@
 """The parts of the service that need neither bus nor privilege."""
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from yama_session.errors import AccountError
+from yama_session.levels import View
 from yama_session.native import OwnedFd
 from yama_session.policy import Login
 from yama_session.service import accounts, leader, limits
@@ -46,7 +49,7 @@ SESSION = Session(
     parent="",
     enforcer="yama",
     scope=1,
-    view=1,
+    view=View.USER,
     proc="private",
     group="user",
     domain=2**60 + 1,
@@ -61,6 +64,46 @@ def test_record_comes_back_as_it_was(tmp_path: Path) -> None:
     records.remove("ab12")
     records.remove("ab12")
     assert list(records.load()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "view"), [(0, View.ALL), (1, View.DOMAIN), (2, View.INFERIORS), (3, None)]
+)
+def test_record_of_the_first_version_means_what_it_meant(
+    tmp_path: Path, number: int, view: View | None
+) -> None:
+    records = Records(tmp_path / "sessions", Session)
+    file = tmp_path / "sessions" / "ab12.json"
+    file.write_text(json.dumps({**vars(SESSION), "view": number}))
+    found = list(records.load())
+    assert found == ([] if view is None else [replace(SESSION, view=view)])
+    assert file.exists() is (view is not None)
+    if view is not None:
+        records.write(found[0])
+        assert list(records.load()) == found, "it is of this version now"
+
+
+def test_record_of_a_newer_version_is_left_alone_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    records = Records(tmp_path / "sessions", Session)
+    file = tmp_path / "sessions" / "ab12.json"
+    text = json.dumps({**vars(SESSION), "version": 3, "view": "somebody's"})
+    file.write_text(text)
+    assert list(records.load()) == []
+    assert file.read_text() == text
+    assert "it has version 3, and 2 is the last one known here" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change", [{"version": 0}, {"version": "2"}, {"version": True}, {"view": 4}, {"view": -1}]
+)
+def test_record_with_a_wrong_number_is_dropped(tmp_path: Path, change: dict[str, object]) -> None:
+    records = Records(tmp_path / "sessions", Session)
+    file = tmp_path / "sessions" / "ab12.json"
+    file.write_text(json.dumps({"version": 2, **vars(SESSION), **change}))
+    assert list(records.load()) == []
+    assert not file.exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "\xff", '{"id": "ab12"}', '{"id": 3}'], ids=repr)

@@ -1,4 +1,8 @@
-"""Sessions and grants as files of the service's run-time directory: a restart finds them."""
+"""Sessions and grants as files of the service's run-time directory: a restart finds them.
+
+Each has the version of its form. The first, which had none, is read: its views have
+the numbers that they had then. A newer one is left to whoever has written it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from yama_session.levels import View
+
 _log = logging.getLogger(__name__)
+
+_VERSION = 2
+
+#: What the views of version 1 were: all, domain, inferiors.
+_VIEWS_1 = (View.ALL, View.DOMAIN, View.INFERIORS)
 
 
 @dataclass(frozen=True)
@@ -113,17 +124,23 @@ class Records(Generic[_RecordT]):
         Raises:
             OSError: it cannot be written.
         """
-        write_atomically(self._file(record.id), json.dumps(vars(record)) + "\n")
+        text = json.dumps({"version": _VERSION, **vars(record)}) + "\n"
+        write_atomically(self._file(record.id), text)
 
     def remove(self, record_id: str) -> None:
         """Remove a file; again is no error."""
         self._file(record_id).unlink(missing_ok=True)
 
     def load(self) -> Iterator[_RecordT]:
-        """Yield what is recorded; a file that is none of ours is removed, with a warning."""
+        """Yield what is recorded; a file that is none of ours is removed, with a warning.
+
+        A file of a newer version stays, with a warning, too.
+        """
         for file in sorted(self._directory.iterdir()):
             try:
                 yield self._understand(json.loads(file.read_text()), file.stem)
+            except _Newer as error:
+                _log.warning("leaving %s alone: %s", file, error)
             except (OSError, ValueError) as error:
                 _log.warning("dropping %s: %s", file, error)
                 file.unlink(missing_ok=True)
@@ -134,6 +151,11 @@ class Records(Generic[_RecordT]):
     def _understand(self, document: object, name: str) -> _RecordT:
         if not isinstance(document, dict):
             raise ValueError("not a JSON object")
+        version = document.pop("version", 1)
+        if type(version) is not int or version < 1:
+            raise ValueError(f"version {version!r} is none")
+        if version > _VERSION:
+            raise _Newer(f"it has version {version}, and {_VERSION} is the last one known here")
         types: dict[str, type] = {"int": int, "str": str, "float": float}
         known = fields(self._kind)
         wrong = [
@@ -144,7 +166,20 @@ class Records(Generic[_RecordT]):
         if wrong or len(document) != len(known) or document["id"] != name:
             kind = self._kind.__name__.lower()
             raise ValueError(f"not a {kind}: {', '.join(wrong) or 'other fields'}")
+        if self._kind is Session:
+            document["view"] = _view(document["view"], version)
         return self._kind(**document)
+
+
+class _Newer(Exception):
+    """A record of a version that is not known yet."""
+
+
+def _view(number: int, version: int) -> int:
+    views = _VIEWS_1 if version == 1 else tuple(View)
+    if not 0 <= number < len(views):
+        raise ValueError(f"view {number} is none")
+    return int(views[number])
 
 
 def write_atomically(file: Path, text: str, mode: int = 0o600) -> None:
