@@ -11,12 +11,17 @@ from typing import Self
 
 
 class _Word(IntEnum):
-    """A level that a person may write as its number or as its name."""
+    """A level that a person writes as its name, or as its number where that is a known one."""
 
     @property
     def word(self) -> str:
         """The name as policy files, options and the kernel spell it."""
         return self.name.lower().replace("_", "-")
+
+    @classmethod
+    def numbered(cls) -> bool:
+        """Return whether people may write the numbers."""
+        return True
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -26,9 +31,11 @@ class _Word(IntEnum):
             ValueError: there is none; the message lists what there is.
         """
         for level in cls:
-            if text in (str(level.value), level.word):
+            if text == level.word or (cls.numbered() and text == str(level.value)):
                 return level
-        known = ", ".join(f"{level.value} ({level.word})" for level in cls)
+        known = ", ".join(
+            f"{level.value} ({level.word})" if cls.numbered() else level.word for level in cls
+        )
         raise ValueError(f"{text!r} is not a {cls.__name__.lower()}: choose from {known}")
 
 
@@ -48,13 +55,19 @@ class View(_Word):
     """Which processes exist for a task; a higher number never shows more.
 
     All; those of its domain and those of its real uid wherever they are; those
-    of its domain; or of these its descendants.
+    of its domain; or of these its descendants. The numbers are the kernel's alone:
+    before ``USER`` came there were others.
     """
 
     ALL = 0
     USER = 1
     DOMAIN = 2
     INFERIORS = 3
+
+    @classmethod
+    def numbered(cls) -> bool:
+        """Return ``False``: only the names mean the same in every version."""
+        return False
 
 
 class Group(Enum):

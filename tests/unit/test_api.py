@@ -130,5 +130,13 @@ def test_a_wrong_level_is_named_with_the_choices(text: str) -> None:
 
 
 def test_a_wrong_view_is_called_a_view() -> None:
-    with pytest.raises(ValueError, match="'x' is not a view"):
+    words = "'x' is not a view: choose from all, user, domain, inferiors"
+    with pytest.raises(ValueError, match=words):
         View.parse("x")
+
+
+@pytest.mark.parametrize("view", View)
+def test_a_view_is_read_from_its_word_alone(view: View) -> None:
+    assert View.parse(view.word) is view
+    with pytest.raises(ValueError, match="is not a view"):
+        View.parse(str(view.value))

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.unit
         (["fly"], "'fly'"),
         (["run"], "CMD"),
         (["run", "--scope", "9", "true"], "'9' is not a scope: choose from 0 (classic)"),
-        (["run", "--view", "half", "true"], "'half' is not a view: choose from 0 (all)"),
+        (["run", "--view", "half", "true"], "'half' is not a view: choose from all, user, domain"),
         (["run", "--enforcer", "smack", "true"], "'smack'"),
         (["status", "--yaml"], "--yaml"),
     ],

@@ -41,6 +41,13 @@ def test_view_all_mounts_nothing() -> None:
     assert settings('view = "all"').proc is Proc.HOST
 
 
+@pytest.mark.parametrize("base", ["", 'preset = "open"', 'preset = "kiosk"'])
+def test_view_user_is_a_view_like_any_other(base: str) -> None:
+    found = settings(f'{base}\nview = "user"')
+    assert (found.view, found.proc) == (View.USER, Proc.PRIVATE)
+    assert settings(f'{base}\nview = "user"\nenforcer = "bpf"').enforcer == "bpf"
+
+
 def test_view_domain_over_open_mounts_again() -> None:
     assert settings('preset = "open"\nview = "domain"').proc is Proc.PRIVATE
 
@@ -63,8 +70,9 @@ def test_landlock_with_group_session() -> None:
         ("scope = 4", 2, ["scope = 4", "3 or 'no-attach'"]),
         ("scope = true", 2, ["scope = True", "0 or 'classic'"]),
         ("scope = 1.0", 2, ["scope = 1.0"]),
-        ('\n\nview = "some"', 4, ["'some'", "2 or 'domain'"]),
-        ('view = "inferiors"', 2, ["'inferiors'", "run", "'domain'"]),
+        ('\n\nview = "some"', 4, ["'some'", "choose 'all', 'user', 'domain', 'inferiors'"]),
+        ("view = 1", 2, ["view = 1", "choose 'all', 'user', 'domain', 'inferiors'"]),
+        ('view = "inferiors"', 2, ["'inferiors'", "run", "'all', 'user', 'domain'"]),
         ('group = "tty"', 2, ["'tty'", "'session', 'user'"]),
         ('proc = "none"', 2, ["'none'", "'private', 'ptraceable', 'host'"]),
         ("override = 1", 2, ["override = 1", "true or false"]),
@@ -87,6 +95,17 @@ def test_landlock_with_group_session() -> None:
             ["override = true", "'yama'"],
         ),
         ('enforcer = "landlock"\ngroup = "session"\nproc = "host"', 4, ["'host'", "'private'"]),
+        (
+            'enforcer = "landlock"\ngroup = "session"\nview = "user"',
+            4,
+            ["'user'", "own processes outside", "choose 'domain'"],
+        ),
+        (
+            'enforcer = "landlock"\ngroup = "session"\nview = "user"\nproc = "host"',
+            4,
+            ["'user'", "choose 'domain'"],
+        ),
+        ('enforcer = "bpf"\nview = "user"\nproc = "host"', 4, ["'host'", "'private'"]),
         ('enforcer = "bpf"\noverride = true', 2, ["'bpf'", "override", "'yama'"]),
         ('enforcer = "bpf"\nproc = "host"', 3, ["'bpf'", "'host'", "'private'"]),
         ('preset = "kiosk"\nmatch.service = "sshd"', 3, ["group = 'session'"]),

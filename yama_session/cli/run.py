@@ -29,6 +29,7 @@ from yama_session.enforcers import (
     by_name,
 )
 from yama_session.errors import EnforcerError
+from yama_session.reach.domains import processes
 
 HELP = "run a command that sees only its own processes"
 
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_level(View),
         default=View.DOMAIN,
         metavar="LEVEL",
-        help=f"what may be seen: {_words(View)} (default: 1)",
+        help=f"what may be seen: {_words(View)} (default: domain)",
     )
     parser.add_argument(
         "--override",
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     settings = _settings(args, enforcer)
     enforcer.require(settings, accept=("proc=host",))
     prctl.set_no_new_privs(1)
-    outside = os.getppid()
+    outside = os.getppid() if settings.view is not View.USER else _stranger()
     if args.pid_namespace:
         _isolate.enter_user_namespace(pid_namespace=True)
         _isolate.become_init()
@@ -102,6 +103,11 @@ def run(args: argparse.Namespace) -> int:
     if not args.quiet:
         say(_summary(enforcer, settings))
     return become([args.command, *args.arguments])
+
+
+def _stranger() -> int:
+    """Return a process of another user, 0 if none is seen: the view user hides no other."""
+    return next((item.pid for item in processes() if item.uid != os.getuid()), 0)
 
 
 def _settings(args: argparse.Namespace, enforcer: Enforcer) -> _Settings:
@@ -148,4 +154,5 @@ def _level(kind: type[_Level]) -> Callable[[str], _Level]:
 
 
 def _words(kind: type[Scope] | type[View]) -> str:
-    return ", ".join(f"{level.value} {level.word}" for level in kind)
+    words = (f"{level.value} {level.word}" if kind.numbered() else level.word for level in kind)
+    return ", ".join(words)

@@ -240,17 +240,17 @@ class _RuleReader:
         return name
 
     def _word(self, key: str, words: type[_WordT], usual: _WordT) -> _WordT:
-        """Return the member that the rule names, by value (``1``) or by name."""
+        """Return the member that the rule names, by name or, a scope, by value (``1``)."""
         if key not in self._table:
             return usual
         value = self._table[key]
+        numbered = words is Scope
         names = {word.name.lower().replace("_", "-"): word for word in words}
         for name, word in names.items():
-            if value == name or (type(value) is int and value == word.value):
+            if value == name or (numbered and type(value) is int and value == word.value):
                 return word
         allowed = [
-            f"{word.value} or {name!r}" if isinstance(word.value, int) else repr(name)
-            for name, word in names.items()
+            f"{word.value} or {name!r}" if numbered else repr(name) for name, word in names.items()
         ]
         self._fault(f"{key} = {value!r}: choose {', '.join(allowed)}", key)
         return usual
@@ -274,7 +274,7 @@ class _RuleReader:
         if settings.view is View.INFERIORS:
             self._fault(
                 "view = 'inferiors' is for 'yama-session run': a login would see only its own"
-                " children; choose 'all', 'domain'",
+                " children; choose 'all', 'user', 'domain'",
                 "view",
             )
         if settings.view is View.ALL and settings.proc is not Proc.HOST:
@@ -292,11 +292,17 @@ class _RuleReader:
                 " domain cannot be joined; add group = 'session'",
                 "enforcer",
             )
+        if name == "landlock" and settings.view is View.USER:
+            self._fault(
+                "enforcer = 'landlock' contradicts view = 'user': a Landlock domain hides the"
+                " user's own processes outside it, too; choose 'domain'",
+                "view" if "view" in self._table else "enforcer",
+            )
         if settings.override:
             self._fault(
                 f"enforcer = {name!r} contradicts override = true, which needs 'yama'", "enforcer"
             )
-        if settings.view is View.DOMAIN and settings.proc is Proc.HOST:
+        if settings.view is not View.ALL and settings.proc is Proc.HOST:
             self._fault(
                 f"enforcer = {name!r} contradicts proc = 'host': it hides names only in a"
                 " private /proc; choose 'private', 'ptraceable'",
