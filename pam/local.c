@@ -75,8 +75,9 @@ static void raise_to_floor(const struct login *login, struct plan *plan)
 	r = floor_read(&scope, &view);
 	if (r < 0) {
 		pam_syslog(login->pamh, LOG_WARNING,
-			   "floor of the policy not usable (%s): scope=%u view=%u by the module itself",
-			   strerrordesc_np(-r), plan->scope, plan->view);
+			   "floor of the policy not usable (%s): scope=%u view=%s by the module itself",
+			   strerrordesc_np(-r), plan->scope,
+			   ys_view_word(plan->view));
 		return;
 	}
 	if (scope > plan->scope)

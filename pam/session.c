@@ -94,10 +94,10 @@ static void tell_opened(const struct login *login, const struct plan *plan,
 
 	if (plan->split) {
 		pam_syslog(login->pamh, LOG_WARNING,
-			   "opened session %s for %s: enforcer=%s scope=%u view=%u proc=%s; service unavailable (%s): fallback strict: own domain for %s, split from the user's other sessions",
+			   "opened session %s for %s: enforcer=%s scope=%u view=%s proc=%s; service unavailable (%s): fallback strict: own domain for %s, split from the user's other sessions",
 			   id, login->user, enforcer_name(plan->enforcer),
-			   plan->scope, plan->view, procs[plan->proc], why,
-			   login->user);
+			   plan->scope, ys_view_word(plan->view),
+			   procs[plan->proc], why, login->user);
 		return;
 	}
 	if (plan->action == ACTION_STAY) {
@@ -107,9 +107,9 @@ static void tell_opened(const struct login *login, const struct plan *plan,
 		return;
 	}
 	pam_syslog(login->pamh, LOG_INFO,
-		   "opened session %s for %s: enforcer=%s scope=%u view=%u proc=%s",
+		   "opened session %s for %s: enforcer=%s scope=%u view=%s proc=%s",
 		   id, login->user, enforcer_name(plan->enforcer), plan->scope,
-		   plan->view, procs[plan->proc]);
+		   ys_view_word(plan->view), procs[plan->proc]);
 }
 
 static int open_session(const struct login *login, const struct args *args)

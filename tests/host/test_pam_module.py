@@ -30,6 +30,7 @@ from pam_bench import (
     confined,
 )
 
+from yama_session.levels import View
 from yama_session.native import lib
 from yama_session.service.alive import hold
 
@@ -157,9 +158,10 @@ BAD: dict[str, Callable[[Reply], Reply]] = {
     "bpf with another token": lambda r: replace(r, enforcer="bpf"),
     "levels without enforcer": lambda r: replace(r, enforcer="", token=[]),
     "scope out of range": lambda r: replace(r, scope=4),
-    "view out of range": lambda r: replace(r, view=3),
-    "view that landlock lacks": lambda r: replace(r, view=2),
-    "view all with a mount": lambda r: replace(r, view=0),
+    "view out of range": lambda r: replace(r, view=View.INFERIORS + 1),
+    "view user by landlock": lambda r: replace(r, view=View.USER),
+    "view inferiors by landlock": lambda r: replace(r, view=View.INFERIORS),
+    "view all with a mount": lambda r: replace(r, view=View.ALL),
     "unknown proc": lambda r: replace(r, proc="none"),
     "host proc with a mount": lambda r: replace(r, proc="host"),
     "no token": lambda r: replace(r, token=[]),

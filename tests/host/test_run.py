@@ -113,6 +113,7 @@ def test_kill_does_not_reach_outside_even_with_the_host_proc(stranger: int) -> N
     ("options", "words"),
     [
         (("--scope", "2"), "landlock honours only in part scope=capability"),
+        (("--view", "user"), "landlock cannot honour view=user"),
         (("--view", "inferiors"), "landlock cannot honour view=inferiors"),
         (("--view", "all"), "landlock cannot honour view=all"),
         (("--override",), "landlock honours only in part override"),

@@ -14,6 +14,7 @@ from yama_session.cli import main
 from yama_session.cli._table import Colour, coloured, printable, table, width
 from yama_session.cli.list import Drawing, EventLines, sessions_table
 from yama_session.doctor.processes import account_range
+from yama_session.levels import View
 
 pytestmark = pytest.mark.unit
 
@@ -35,6 +36,7 @@ def schema() -> Any:
 
 SCHEMA = schema()
 
+#: As the service tells it.
 SESSION = {
     "id": "3",
     "uid": 1000,
@@ -49,7 +51,7 @@ SESSION = {
     "parent": "",
     "enforcer": "yama",
     "scope": 1,
-    "view": 1,
+    "view": View.DOMAIN,
     "proc": "private",
     "group": "user",
     "domain": 9,
@@ -104,11 +106,12 @@ def test_json_of_policy_is_as_documented(
 
 
 def test_a_document_that_differs_is_found() -> None:
-    assert wrong("list", [SESSION]) == []
-    assert wrong("list", [{**SESSION, "more": 1}]) == ["[].more is not documented"]
-    assert wrong("list", [{**SESSION, "uid": "x"}]) == ["[].uid is 'x', not integer"]
-    assert wrong("list", [{**SESSION, "uid": True}]) == ["[].uid is True, not integer"]
-    lacking = {key: value for key, value in SESSION.items() if key != "tty"}
+    printed = {**SESSION, "view": "domain"}
+    assert wrong("list", [printed]) == []
+    assert wrong("list", [{**printed, "more": 1}]) == ["[].more is not documented"]
+    assert wrong("list", [{**printed, "uid": "x"}]) == ["[].uid is 'x', not integer"]
+    assert wrong("list", [{**printed, "uid": True}]) == ["[].uid is True, not integer"]
+    lacking = {key: value for key, value in printed.items() if key != "tty"}
     assert wrong("list", [lacking]) == ["[].tty is missing"]
 
 
@@ -139,12 +142,14 @@ def test_events_tell_what_changed_and_only_once() -> None:
     def update(now: Any) -> list[Any]:
         lines = [json.loads(line) for line in report.update(now)]
         assert [wrong("list --watch", line) for line in lines] == [[]] * len(lines)
+        words = {line["session"]["view"] for line in lines if "session" in line}
+        assert words <= {"domain", "inferiors"}
         return [(line["event"], line.get("session", {}).get("id")) for line in lines]
 
     assert update([SESSION]) == [("new", "3")]
     assert update([SESSION]) == []
     assert update([SESSION, other]) == [("new", "4")]
-    assert update([{**SESSION, "view": 2}, other]) == [("changed", "3")]
+    assert update([{**SESSION, "view": View.INFERIORS}, other]) == [("changed", "3")]
     assert update(ServiceError("gone")) == [("unreachable", None)]
     assert update(ServiceError("gone")) == []
     assert update([other]) == [("removed", "3")]

@@ -31,6 +31,17 @@ def test_view_enum_has_the_numbers_of_the_header() -> None:
     assert {view.name: view.value for view in View} == expected
 
 
+def test_views_have_the_kernel_s_words() -> None:
+    for view in View:
+        word = view.word.encode()
+        assert lib.ys_view(word, len(word)) == view
+        assert lib.ys_view(word, len(word) - 1) < 0
+        assert lib.ys_view(word + b"s", len(word) + 1) < 0
+        assert ffi.string(lib.ys_view_word(view)) == word
+    assert lib.ys_view(b"1", 1) < 0
+    assert lib.ys_view_word(max(View) + 1) == ffi.NULL
+
+
 def test_hidepid_enum_has_the_numbers_of_the_header() -> None:
     assert (lib.YS_HIDEPID_OFF, lib.YS_HIDEPID_PTRACEABLE) == (HidePid.OFF, HidePid.PTRACEABLE)
 

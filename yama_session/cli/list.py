@@ -65,8 +65,16 @@ def run(args: argparse.Namespace) -> int:
             sessions = client.list_all_sessions()
     else:
         sessions = client.list_sessions()
-    print(json.dumps(sessions, indent=2) if args.json else sessions_table(sessions))
+    if args.json:
+        print(json.dumps([_plain(session) for session in sessions], indent=2))
+    else:
+        print(sessions_table(sessions))
     return ExitCode.OK
+
+
+def _plain(session: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``--json`` prints of a session: the number of a view is no one's business."""
+    return {**session, "view": View(session["view"]).word}
 
 
 def sessions_table(sessions: Sessions) -> str:
@@ -135,9 +143,9 @@ class EventLines:
         old, new = self._known, {str(session["id"]): session for session in now}
         for id_, session in new.items():
             if id_ not in old:
-                yield json.dumps({"event": "new", "session": session})
+                yield json.dumps({"event": "new", "session": _plain(session)})
             elif session != old[id_]:
-                yield json.dumps({"event": "changed", "session": session})
+                yield json.dumps({"event": "changed", "session": _plain(session)})
         for id_ in old.keys() - new.keys():
-            yield json.dumps({"event": "removed", "session": old[id_]})
+            yield json.dumps({"event": "removed", "session": _plain(old[id_])})
         self._known = new

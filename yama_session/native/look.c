@@ -88,6 +88,11 @@ int ys_view(const char *word, size_t len)
 	return view;
 }
 
+const char *ys_view_word(unsigned int view)
+{
+	return view <= PR_PTRACE_VIEW_INFERIORS ? view_names[view] : NULL;
+}
+
 int ys_parse_attr(const char *buf, size_t len, struct ys_domain_info *ret)
 {
 	struct text text = { buf, buf + len };

@@ -98,13 +98,15 @@ int ys_allow(int tracee_pidfd, int tracer_pidfd); /* tracer -1: withdraw */
  * ys_info() does the same for a domain descriptor, from its fdinfo.
  * Text that does not follow the documented form is -EBADMSG, and @ret is
  * untouched.
- * ys_view() returns the view that a word of the kernel's names, or -EINVAL.
+ * ys_view() returns the view that a word of the kernel's names, or -EINVAL;
+ * ys_view_word() the word, or NULL for a number of none.
  */
 int ys_describe(pid_t pid, struct ys_domain_info *ret);
 int ys_info(int domain_fd, struct ys_domain_info *ret);
 int ys_parse_attr(const char *text, size_t len, struct ys_domain_info *ret);
 int ys_parse_fdinfo(const char *text, size_t len, struct ys_domain_info *ret);
 int ys_view(const char *word, size_t len);
+const char *ys_view_word(unsigned int view);
 
 /*
  * look.c: ask whether the kernel would let this task attach to the process

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from yama_session.enforcers import domains
 from yama_session.errors import YamaSessionError
+from yama_session.levels import View
 from yama_session.native import OwnedFd
 from yama_session.policy import Login
 from yama_session.service import leader, limits, present
@@ -273,5 +274,6 @@ def _line(session: Session) -> str:
     return (
         f"{session.id}: {session.action} user={session.user} service={session.service} "
         f"leader={session.pid} enforcer={session.enforcer or 'none'} scope={session.scope} "
-        f"view={session.view} proc={session.proc} group={session.group} ({session.source})"
+        f"view={View(session.view).word} proc={session.proc} group={session.group} "
+        f"({session.source})"
     )
