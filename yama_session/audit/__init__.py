@@ -112,7 +112,7 @@ def _against_second(
             return _scene(twin.left.pid, twin, own, confinement, files)
 
         findings = _tried(wanted, confinement, confinement.nest, look, files)
-    kind = Target.SECOND
+    kind, notes = Target.SECOND, [*notes, *confinement.notes]
     return Report(twin.left.pid, kind, confinement.words, notes, findings)
 
 

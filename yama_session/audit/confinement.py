@@ -37,8 +37,21 @@ class Confinement:
         """The enforcers that confine the caller."""
         return [self.by] * (self.view is not View.ALL) + ["landlock"] * self.landlock
 
+    @property
+    def notes(self) -> list[str]:
+        """What one should know of a second process that :meth:`nest` puts outside."""
+        if self.view is not View.USER:
+            return []
+        return [
+            "the view is user: what is of the same user is no secret, so the audit's own processes "
+            "are apart by the view domain"
+        ]
+
     def nest(self) -> None:
-        """Put the caller into a domain of its own inside: what was beside it is outside then.
+        """Put the caller into a domain of its own inside: what was beside it is hidden then.
+
+        Under the view ``user`` too, though what is beside is of the same user:
+        :attr:`notes` says so.
 
         Raises:
             YamaSessionError: the kernel refuses, as where domains are nested
@@ -46,7 +59,7 @@ class Confinement:
         """
         prctl.set_no_new_privs(1)
         if self.view is not View.ALL:
-            enter(Scope.CLASSIC, self.view)
+            enter(Scope.CLASSIC, max(self.view, View.DOMAIN))
         if self.landlock:
             _restrict()
 
