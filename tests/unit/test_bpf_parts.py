@@ -148,5 +148,5 @@ def test_pins_can_be_in_no_other_file_system(tmp_path: Path) -> None:
     assert Programs.running(place) is None
     with OwnedFd(os.open("/dev/null", os.O_RDONLY)) as fd:
         with pytest.raises(BpfError, match="no bpffs: mount one there"):
-            pin({"bpf-v1-0123-access": fd}, place)
+            pin({"bpf-v2-0123-access": fd}, place)
         assert not place.exists()

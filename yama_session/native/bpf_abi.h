@@ -17,7 +17,7 @@
 #define PR_PTRACE_SCOPE_JOIN_KEY	0x100
 
 /* Of the structures below: programs with another one cannot take maps over */
-#define YS_BPF_LAYOUT		1
+#define YS_BPF_LAYOUT		2
 
 /* How deep domains nest: the length of the arrays in struct ys_bpf_domain */
 #define YS_BPF_DEPTH		16
@@ -29,7 +29,7 @@
  * struct ys_bpf_domain - a domain, with those it is nested in
  * @chain:    id of each, the outermost first; the domain's own is the last
  * @owner:    the user namespace, as its inode, that each was made in
- * @view:     what each imposes
+ * @view:     what each imposes, by the numbers of yama_abi.h
  * @scope:    the strictest of all
  * @max_view: the strictest of all
  * @depth:    how many there are; 0: no domain

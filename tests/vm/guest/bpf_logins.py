@@ -7,6 +7,8 @@ from pathlib import Path
 
 from logins import Login, sessions, sh, wait_for
 
+from yama_session.levels import View
+
 _CHECK = """
 import ctypes, sys
 prctl = ctypes.CDLL(None, use_errno=True).prctl
@@ -18,9 +20,9 @@ sys.exit(ret < 0)
 """
 
 
-def holds(login: Login, scope: int, view: int) -> bool:
+def holds(login: Login, scope: int, view: View = View.DOMAIN) -> bool:
     """Is the login's domain at least that strict?"""
-    return login.python(_CHECK, scope, view).status == 0
+    return login.python(_CHECK, scope, view.value).status == 0
 
 
 @contextmanager
@@ -42,7 +44,7 @@ def is_confined(login: Login, scope: int = 1) -> bool:
     """All of it, or nothing: half of it is a failure by itself."""
     with stranger(login.user) as outside:
         parts = {
-            "domain": holds(login, scope, 1),
+            "domain": holds(login, scope),
             "procfs": login.check("stat -c %d /proc") != sh("stat -c %d /proc").out.strip(),
             "sight of root's": not login.sees(1),
             "sight of their own": not login.sees(outside),

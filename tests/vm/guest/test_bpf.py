@@ -12,6 +12,8 @@ from bpf_logins import domains, holds, is_confined, stranger
 from debuggers import attaches, debugs_a_child
 from logins import Login, all_pids, end_logins, policy, set_sysctl, sh, wait_for
 
+from yama_session.levels import View
+
 BOB_IS_EXEMPT = """
 [[rule]]
 match = { user = "bob" }
@@ -241,6 +243,29 @@ def test_logins_of_a_user_share_a_domain() -> None:
     end_logins("alice")
 
 
+def test_view_user_shows_the_user_s_own_and_nobody_else_s() -> None:
+    text = '[[rule]]\nmatch = { user = "alice" }\nview = "user"\n' + BOB_IS_EXEMPT
+    with policy(text), Login("alice") as alice, Login("bob") as bob:
+        assert holds(alice, 1, View.USER)
+        assert not holds(alice, 1, View.DOMAIN)
+        with stranger("alice") as own:
+            assert alice.sees(own)
+            assert own in alice.pids()
+            assert alice.run(f"kill -0 {own}").status == 0
+            assert alice.run(f"readlink /proc/{own}/exe").status == 0
+            run = "yama-session run --quiet --view domain --"
+            assert alice.run(f"{run} test -e /proc/{own}").status == 1
+            assert alice.run(f"{run} kill -0 {own}").status == 1
+        for other in (1, 2, bob.spawn("sleep 602")):
+            assert not alice.sees(other)
+            assert alice.run(f"kill -0 {other}").status == 1
+            done = alice.python("import os, sys; os.getsid(int(sys.argv[1]))", other)
+            assert "ProcessLookupError" in done.out
+        tree = sh("yama-session tree").out
+        assert "scope relational, view user" in tree
+        assert "sees itself, what is of the viewer's uid" in tree
+
+
 def test_sessions_of_a_user_are_apart() -> None:
     with policy(BY_SESSION), Login("alice") as one, Login("alice") as other:
         set_sysctl(0)
@@ -258,7 +283,7 @@ def test_scope_decides_where_the_sysctl_is_open(scope: int) -> None:
     with policy(text), Login("alice") as alice:
         set_sysctl(0)
         assert is_confined(alice, scope)
-        assert not holds(alice, scope + 1, 1)
+        assert not holds(alice, scope + 1)
         assert attaches(alice) == {scope == 0}
         assert debugs_a_child(alice) == (scope <= 1)
 
@@ -284,8 +309,8 @@ def test_stricter_policy_nests_in_the_living_domain() -> None:
         sh(f"cat > /etc/yama-session/policy.toml <<'EOF'\n{text.format(2)}\nEOF")
         assert sh("systemctl reload yama-session").status == 0
         with Login("alice") as other:
-            assert holds(other, 2, 1)
-            assert not holds(one, 2, 1)
+            assert holds(other, 2)
+            assert not holds(one, 2)
             assert one.sees(int(other.check("echo $$")))
             assert not other.sees(int(one.check("echo $$")))
 

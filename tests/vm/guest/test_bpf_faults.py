@@ -168,7 +168,7 @@ def test_a_stop_that_ends_all_is_not_silent() -> None:
         try:
             with no_service():
                 wait_for(lambda: len(sh(LOST).lines) > before, "the journal has it")
-                wait_for(lambda: not holds(alice, 0, 1), "nothing keeps the programs")
+                wait_for(lambda: not holds(alice, 0), "nothing keeps the programs")
                 with pytest.raises(LoginRefused):
                     Login("alice")
                 assert sh("mount -t bpf bpf /sys/fs/bpf -o mode=700").status == 0
@@ -185,7 +185,7 @@ def test_a_stop_that_ends_all_is_not_silent() -> None:
 )
 def test_programs_that_answer_and_do_nothing_let_nobody_in(lost: str, why: str) -> None:
     """CHECK is another program than those that hide and hand on: it proves nothing alone."""
-    (pin,) = Path("/sys/fs/bpf/yama-session").glob(f"v1-*/{lost}")
+    (pin,) = Path("/sys/fs/bpf/yama-session").glob(f"v2-*/{lost}")
     with no_service():
         pin.unlink()
         begin = now()

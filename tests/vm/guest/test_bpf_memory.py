@@ -40,7 +40,7 @@ for _ in range(int(sys.argv[1])):
         said["errors"].append(error.errno)
         continue
     if not pid:
-        while (ret := prctl(0x59616d73, 5, 1, 1, 0)) < 0 and ctypes.get_errno() == 11:
+        while (ret := prctl(0x59616d73, 5, 1, 2, 0)) < 0 and ctypes.get_errno() == 11:
             pass
         inside = ret >= 0 and not os.path.exists("/proc/" + sys.argv[2])
         os.kill(os.getpid(), signal.SIGSTOP) if inside else os._exit(1)

@@ -30,7 +30,7 @@ from yama_session.native import OwnedFd, ffi, lib
 from yama_session.procfs import HidePid, Procfs
 
 nobody = bpf.become_nobody
-CHECK = "from yama_session.native import lib; raise SystemExit(lib.ys_check(0, 1) < 0)"
+CHECK = "from yama_session.native import lib; raise SystemExit(lib.ys_check(0, 2) < 0)"
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,8 @@ def of(programs: Programs, pid: int) -> loader.Description | None:
 
 def test_programs_answer_and_are_not_taken_for_the_series(programs: Programs) -> None:
     assert state.available()
-    assert lib.ys_has(1) >= 0
+    assert [lib.ys_has(version) >= 0 for version in (1, 2, 3)] == [True] * 3
+    assert lib.ys_abi() == lib.YS_ABI
     assert not lib.ys_is_series()
 
 
@@ -65,14 +66,15 @@ def test_programs_answer_and_are_not_taken_for_the_series(programs: Programs) ->
     ("op", "arguments", "expected"),
     [
         (lib.PR_PTRACE_SCOPE_HAS, (0,), errno.EINVAL),
-        (lib.PR_PTRACE_SCOPE_HAS, (2,), errno.EOPNOTSUPP),
+        (lib.PR_PTRACE_SCOPE_HAS, (4,), errno.EOPNOTSUPP),
         (lib.PR_PTRACE_SCOPE_HAS, (1, 1), errno.EINVAL),
         (lib.PR_PTRACE_SCOPE_ENTER, (4, 0, 0), errno.EINVAL),
-        (lib.PR_PTRACE_SCOPE_ENTER, (0, 3, 0), errno.EINVAL),
+        (lib.PR_PTRACE_SCOPE_ENTER, (0, 4, 0), errno.EINVAL),
         (lib.PR_PTRACE_SCOPE_ENTER, (0, 0, 8), errno.EINVAL),
         (lib.PR_PTRACE_SCOPE_ENTER, (0, 0, 4), errno.EOPNOTSUPP),
         (lib.PR_PTRACE_SCOPE_ENTER, (1 << 32, 0, 0), errno.EINVAL),
         (lib.PR_PTRACE_SCOPE_CHECK, (4, 0), errno.EINVAL),
+        (lib.PR_PTRACE_SCOPE_CHECK, (0, 4), errno.EINVAL),
         (lib.PR_PTRACE_SCOPE_CHECK, (0, 1), errno.ENODATA),
         (lib.PR_PTRACE_SCOPE_LEAVE, (2,), errno.EINVAL),
         (lib.PR_PTRACE_SCOPE_CREATE, (0, 0, 0), errno.EOPNOTSUPP),
@@ -196,6 +198,151 @@ def test_view_inferiors_shows_only_what_one_has_started(programs: Programs, toke
             return looks_into(child), within(lambda: looks_into(child))
 
     assert within(look, strict, nobody) == (True, False)
+
+
+def finds(pid: int) -> bool:
+    """Tell if a process exists for the caller, by a call that asks for nothing more."""
+    return bpf.error_of(lambda: os.getsid(pid)) == 0
+
+
+def as_user(uid: int) -> None:
+    """Become a user without privilege whose real uid alone tells him from others."""
+    os.setresuid(uid, NOBODY, NOBODY)
+    prctl.set_dumpable(True)
+    prctl.set_no_new_privs(1)
+
+
+SOMEBODY = 1234
+
+
+def test_view_user_shows_what_is_of_the_real_uid_wherever_it_is(
+    programs: Programs, token: OwnedFd
+) -> None:
+    user = partial(enter, Scope.CLASSIC, View.USER)
+    into = partial(join, token)
+    mine, other = partial(as_user, NOBODY), partial(as_user, SOMEBODY)
+    with (
+        waiting(mine) as outside,
+        waiting(into, mine) as elsewhere,
+        waiting(other) as stranger,
+        waiting(into, other) as stranger_elsewhere,
+    ):
+        every = (outside, elsewhere, stranger, stranger_elsewhere)
+
+        def look() -> list[bool]:
+            return [*map(finds, every), finds(1), finds(2)]
+
+        assert within(look, mine) == [True] * 6
+        assert within(look, user, mine) == [True, True, False, False, False, False]
+        assert within(look, user, other) == [False, False, True, True, False, False]
+        # Root without the capability: init is its own, and the kernel's threads are nobody's.
+        bare = bpf.drop_ptrace_capability
+        assert within(look, user, bare) == [False] * 4 + [True, False]
+        assert within(look, user) == [True] * 6, "who is capable sees all"
+
+        assert within(lambda: looks_into(elsewhere), user, mine)
+        assert not within(
+            lambda: looks_into(elsewhere), partial(enter, Scope.CLASSIC, View.DOMAIN), mine
+        )
+
+
+def test_view_user_shows_what_is_inside_whoever_it_is_of(programs: Programs) -> None:
+    with programs.domain(Scope.CLASSIC, View.USER) as token:
+        into = partial(join, token)
+        with waiting(into, partial(as_user, SOMEBODY)) as inside:
+            mine = partial(as_user, NOBODY)
+            assert within(lambda: finds(inside), into, mine)
+            nest = partial(enter, Scope.CLASSIC, View.USER)
+            assert not within(lambda: finds(inside), into, nest, mine)
+            programs.retain(())
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "seen"),
+    [
+        (View.USER, View.USER, [True, True]),
+        (View.USER, View.ALL, [True, True]),
+        (View.ALL, View.USER, [True, True]),
+        (View.DOMAIN, View.USER, [False, True]),
+        (View.USER, View.DOMAIN, [False, False]),
+        (View.USER, View.INFERIORS, [False, False]),
+    ],
+)
+def test_each_domain_around_judges_by_its_own_view(
+    programs: Programs, outer: View, inner: View, seen: list[bool]
+) -> None:
+    """Of one user, one process is outside of both domains and one between them."""
+    with programs.domain(Scope.CLASSIC, outer) as token:
+        into = partial(join, token)
+        nest = partial(enter, Scope.CLASSIC, inner)
+        with waiting(nobody) as outside, waiting(into, nobody) as between:
+
+            def look() -> list[bool]:
+                assert check(max(outer, inner))
+                assert max(outer, inner) is View.INFERIORS or not check(View(max(outer, inner) + 1))
+                return [finds(outside), finds(between)]
+
+            assert within(look, into, nest, nobody) == seen
+        programs.retain(())
+
+
+def test_a_thread_of_another_uid_is_judged_with_its_main_one(programs: Programs) -> None:
+    """A thread may have a real uid of its own; the process is then seen by neither number."""
+
+    def odd_thread() -> None:
+        read, write = os.pipe()
+
+        def change() -> None:
+            assert bpf.libc.syscall(117, SOMEBODY, -1, -1) == 0  # setresuid, of this thread alone
+            os.write(write, str(threading.get_native_id()).encode())
+            signal.pause()
+
+        threading.Thread(target=change, daemon=True).start()
+        (Path("/tmp/odd-thread")).write_bytes(os.read(read, 16))
+
+    user = partial(enter, Scope.CLASSIC, View.USER)
+    with waiting(odd_thread) as main:
+        odd = int(Path("/tmp/odd-thread").read_bytes())
+        bare = bpf.drop_ptrace_capability
+
+        def look() -> list[bool]:
+            return [finds(main), finds(odd)]
+
+        def as_somebody() -> None:
+            os.setresuid(SOMEBODY, 0, 0)
+
+        assert within(look, user, bare) == [True, False]
+        assert within(look, user, as_somebody, bare) == [False, False]
+
+
+def test_proof_of_a_login_with_the_view_user(programs: Programs) -> None:
+    """Pid 1 is root's, as the login program is: it is looked for as somebody else."""
+    with programs.domain(Scope.CLASSIC, View.USER) as token:
+        into = partial(join, token)
+
+        def verify(view: View, outside: int) -> int:
+            ids, held = os.getresuid(), Path("/proc/self/status").read_text("ascii")
+            ret = lib.ys_verify(lib.YS_BPF, Scope.CLASSIC, view, outside)
+            assert os.getresuid() == ids
+            after = Path("/proc/self/status").read_text("ascii")
+            assert [s for s in held.splitlines() if s.startswith("Cap")] == [
+                s for s in after.splitlines() if s.startswith("Cap")
+            ]
+            return ret
+
+        def private() -> None:
+            with Procfs.new(HidePid.PTRACEABLE) as procfs:
+                procfs.attach()
+
+        # One without capabilities hides from nobody by what it has.
+        bare = bpf.drop_all_capabilities
+        with waiting(bare) as outside, waiting(into, bare) as inside:
+            assert within(lambda: verify(View.USER, outside), private, into) == 0
+            assert within(lambda: verify(View.USER, inside), private, into) == -errno.EACCES
+            assert within(lambda: verify(View.DOMAIN, outside), private, into) == -errno.ENODATA
+            # Where nothing is private the name is there, whoever looks.
+            assert within(lambda: verify(View.USER, outside), into) == -errno.EACCES
+        programs.retain(())
 
 
 def test_hiding_holds_for_every_call_that_asks_for_access(
@@ -355,7 +502,7 @@ def test_a_hidden_process_answers_calls_as_a_missing_one(
         assert within(lambda: told_apart(outside), partial(join, token), nobody) == set()
 
 
-@pytest.mark.parametrize("view", [View.ALL, View.DOMAIN])
+@pytest.mark.parametrize("view", [View.ALL, View.USER, View.DOMAIN])
 def test_the_process_connector_is_for_who_sees_all(programs: Programs, view: View) -> None:
     def listen() -> int:
         return bpf.error_of(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 11).close())

@@ -69,11 +69,15 @@ static __always_inline bool is_valid(__u64 scope, __u64 view)
 	       view <= PR_PTRACE_VIEW_INFERIORS;
 }
 
+/*
+ * The version tells what the numbers mean.  It does not tell which operations
+ * there are: those that programs cannot have are -EOPNOTSUPP in each.
+ */
 static __always_inline int call_has(__u64 abi)
 {
 	if (!abi)
 		return -EINVAL;
-	return abi == 1 ? 0 : -EOPNOTSUPP;
+	return abi <= YS_ABI ? 0 : -EOPNOTSUPP;
 }
 
 /*

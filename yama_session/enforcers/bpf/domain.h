@@ -82,13 +82,14 @@ __noinline int shared_levels(const struct ys_bpf_domain *one,
  * @viewer:   the domain of the task that looks
  * @shared:   how many of its levels the other task is in
  * @inferior: is that one a descendant of the one that looks?
+ * @own:      is its real uid that of the one that looks?
  * @capable:  the namespace that the one that looks has CAP_SYS_PTRACE in, or 0
  *
  * Returns 0 if one of the viewer's levels hides the task, and the viewer is not
  * capable over that one.
  */
 __noinline int sees(const struct ys_bpf_domain *viewer, int shared,
-		    int inferior, unsigned int capable)
+		    int inferior, int own, unsigned int capable)
 {
 	bool inferiors = false;
 	int level, bound = 0;
@@ -100,6 +101,7 @@ __noinline int sees(const struct ys_bpf_domain *viewer, int shared,
 		if (level >= viewer->depth)
 			break;
 		if (viewer->view[level] == PR_PTRACE_VIEW_ALL ||
+		    (viewer->view[level] == PR_PTRACE_VIEW_USER && own) ||
 		    viewer->owner[level] == capable)
 			continue;
 		bound = level + 1;
@@ -159,6 +161,23 @@ static __always_inline bool descends_from(struct task_struct *task, int tgid)
 	return ascent.found;
 }
 
+/* The kernel's threads are nobody's, whatever uid they have */
+static __always_inline bool is_own(const struct cred *cred,
+				   struct task_struct *target)
+{
+	return cred->uid.val == target->real_cred->uid.val &&
+	       !(target->flags & PF_KTHREAD);
+}
+
+/* Does a domain show a task, apart from its group leader? */
+static __always_inline bool shows(const struct ys_bpf_domain *domain,
+				  const struct cred *cred,
+				  struct task_struct *target, bool inferior)
+{
+	return sees(domain, shared_levels(domain, domain_of(target)), inferior,
+		    is_own(cred, target), ptrace_ns(cred));
+}
+
 /**
  * is_visible - does a task exist for another one?
  * @viewer: the task that looks
@@ -170,18 +189,15 @@ static __always_inline bool is_visible(struct task_struct *viewer,
 				       struct task_struct *target)
 {
 	const struct ys_bpf_domain *domain = domain_of(viewer);
-	int shared, with_leader;
 	bool inferior;
 
 	if (!domain || domain->max_view == PR_PTRACE_VIEW_ALL ||
 	    target->tgid == viewer->tgid)
 		return true;
-	shared = shared_levels(domain, domain_of(target));
-	with_leader = shared_levels(domain, domain_of(target->group_leader));
 	inferior = domain->max_view == PR_PTRACE_VIEW_INFERIORS &&
 		   descends_from(target, viewer->tgid);
-	return sees(domain, shared < with_leader ? shared : with_leader,
-		    inferior, ptrace_ns(cred));
+	return shows(domain, cred, target, inferior) &&
+	       shows(domain, cred, target->group_leader, inferior);
 }
 
 #endif /* DOMAIN_H */

@@ -26,6 +26,7 @@
 #define MNT_DETACH		2
 #define PTRACE_MODE_ATTACH	2
 #define PR_SET_PTRACER		0x59616d61
+#define PF_KTHREAD		0x00200000
 #define PFA_NO_NEW_PRIVS	(1UL << 0)
 #define CAP_SYS_PTRACE		19
 #define CAP_SYS_ADMIN		21
@@ -47,7 +48,12 @@ struct capabilities {
 	__u64 all;
 };
 
+typedef struct {
+	unsigned int val;
+} kuid_t;
+
 struct cred {
+	kuid_t uid;
 	struct capabilities cap_effective;
 	struct user_namespace *user_ns;
 };
@@ -69,6 +75,7 @@ struct pid {
 };
 
 struct task_struct {
+	unsigned int flags;
 	unsigned int ptrace;
 	int pid;
 	int tgid;

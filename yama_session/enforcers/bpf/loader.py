@@ -4,7 +4,7 @@ The kernel runs a program as long as its *link* is held: by a pin in a bpffs, or
 a descriptor. Both are kept, a pin for whoever starts next and descriptors against an
 unmounted bpffs. The maps are found through the links, so nothing else needs keeping:
 
-    /sys/fs/bpf/yama-session/v1-<digest of the object>/<program>
+    /sys/fs/bpf/yama-session/v2-<digest of the object>/<program>
 
 The same object is never loaded twice; another one is attached beside the old, which
 goes only then. No task loses its domain and no fork falls in between.

@@ -196,7 +196,7 @@ int BPF_PROG(connector, int family, int type, int protocol, int kern)
 	if (kern || family != AF_NETLINK || protocol != NETLINK_CONNECTOR)
 		return 0;
 	domain = domain_of(task);
-	return sees(domain, 0, 0, ptrace_ns(task->cred)) ? 0 : -EPERM;
+	return sees(domain, 0, 0, 0, ptrace_ns(task->cred)) ? 0 : -EPERM;
 }
 
 /*
