@@ -148,6 +148,27 @@ HONOURS: tuple[Row, ...] = (
         Cell(Honour.PARTLY, f"{_BY_INSTANCE.note}; system calls tell that a process is there"),
         _BY_INSTANCE,
     ),
+    _row(
+        "a hidden parent or child is there for job control alone",
+        None,
+        _YES,
+        Cell(Honour.NO, "each is there for every call of the other that has a hook"),
+        Cell(Honour.NO, "each is there for every call but signals and access"),
+    ),
+    _row(
+        "a set-uid program looks up no hidden name for its caller",
+        None,
+        _YES,
+        Cell(Honour.NO, "the capability that it has counts"),
+        _YES,
+    ),
+    _row(
+        "the sysctl reads as the session's own level",
+        None,
+        _YES,
+        Cell(Honour.NO),
+        Cell(Honour.NO),
+    ),
     _row("unprivileged use", None, _YES, _NEEDS_SERVICE, _NEEDS_SERVICE),
 )
 

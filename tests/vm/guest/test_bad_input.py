@@ -66,18 +66,18 @@ assert own >= 0
 calls = {
     "EINVAL": [
         (99,), (none,), (HAS, 0), (HAS, 1, 1), (HAS, 1, 0, 1),
-        (ENTER, 4), (ENTER, none), (ENTER, 1, 3), (ENTER, 1, none), (ENTER, 1, 1, 8),
-        (CREATE, 4), (CREATE, 1, 3), (CREATE, 1, 1, 1), (CREATE, 1, 1, 8),
+        (ENTER, 4), (ENTER, none), (ENTER, 1, 4), (ENTER, 1, none), (ENTER, 1, 1, 8),
+        (CREATE, 4), (CREATE, 1, 4), (CREATE, 1, 1, 1), (CREATE, 1, 1, 8),
         (JOIN, own, 2), (JOIN, own, 0, 1), (JOIN, null), (LEAVE, 2), (LEAVE, 0, 1),
-        (CHECK, 4), (CHECK, 1, 3), (CHECK, 1, 1, 1), (OPEN, null, 1), (OPEN, null, 0, 1),
+        (CHECK, 4), (CHECK, 1, 4), (CHECK, 1, 1, 1), (OPEN, null, 1), (OPEN, null, 0, 1),
         (OPEN, null), (ALLOW, null, none, 1), (ALLOW, null, none), (ALLOW, myself, null),
     ],
     "EBADF": [
         (JOIN, none), (JOIN, 999), (OPEN, none), (OPEN, 999), (ALLOW, none, none),
         (ALLOW, myself, 999),
     ],
-    "ENOTSUP": [(HAS, 3), (HAS, none)],
-    "ENODATA": [(CHECK, 3, 1), (CHECK, 0, 2)],
+    "ENOTSUP": [(HAS, 4), (HAS, none)],
+    "ENODATA": [(CHECK, 3, 1), (CHECK, 0, 3)],
 }
 scope = lambda: open("/proc/self/attr/yama/scope").read()
 before, wrong = scope(), []

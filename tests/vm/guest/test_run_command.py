@@ -38,6 +38,18 @@ def test_scope_is_what_was_asked_for(bob: Login, level: int) -> None:
     assert line.startswith(f"scope={level} view=domain depth=1 ")
 
 
+def test_view_user_shows_the_rest_of_the_user_and_nobody_else(bob: Login) -> None:
+    outside = bob.spawn("sleep 601")
+    run = "yama-session run --quiet --view user --"
+    assert bob.check(f"{run} cat /proc/self/attr/yama/scope").startswith("scope=1 view=user ")
+    assert bob.run(f"{run} test -e /proc/{outside}").status == 0
+    assert bob.run(f"{run} test -e /proc/1").status == 1
+    assert bob.run(f"{run} kill -0 {outside}").status == 0
+    number = bob.run("yama-session run --view 1 -- true")
+    assert number.status == 2
+    assert "'1' is not a view: choose from all, user, domain, inferiors" in number.out
+
+
 def test_domains_nest(bob: Login) -> None:
     line = bob.check(
         "yama-session run --quiet --scope 2 -- yama-session run --quiet --scope 0 --view all --"
