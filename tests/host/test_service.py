@@ -18,6 +18,7 @@ from dbus_next.constants import MessageType
 from dbus_next.message import Message
 from service_bench import LIMIT, POLICY, PYTHON, ROOT, ServiceBench, service_bench, wait_for
 
+from yama_session.levels import View
 from yama_session.native import OwnedFd
 from yama_session.scope import supported
 from yama_session.service import limits
@@ -47,7 +48,8 @@ def test_login_gets_token_and_mount(service: ServiceBench) -> None:
     with service.login() as reply:
         assert reply["error"] is None
         _, action, enforcer, scope, view, proc, token, mount = reply["body"]
-        assert (action, enforcer, scope, view, proc) == ("open", "landlock", 1, 1, "private")
+        assert (action, enforcer, scope, proc) == ("open", "landlock", 1, "private")
+        assert view == View.DOMAIN
         assert (token, mount) == ([0], [1])
         assert reply["fds"][0] == "anon_inode:[landlock-ruleset]"
         assert reply["fds"][1] == "/"
@@ -60,7 +62,7 @@ def test_session_is_listed_and_recorded_for_root_only(service: ServiceBench) -> 
         assert (session["id"], session["uid"], session["pid"]) == (reply["body"][0], 1000, pid)
         assert session["source"] == f"{service.policy}/policy.toml:5"
         (file,) = (service.run / "sessions").iterdir()
-        assert json.loads(file.read_text()) == session
+        assert json.loads(file.read_text()) == {"version": 2, **session}
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
@@ -398,12 +400,12 @@ def status(bench: ServiceBench, uid: int = 0) -> dict[str, Any]:
     return {key: value["data"] for key, value in json.loads(done.stdout)["data"][0].items()}
 
 
-def floor_levels(bench: ServiceBench) -> list[int]:
+def floor_levels(bench: ServiceBench) -> list[int | str]:
     file = bench.run / "floor"
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
     head, scope, view, end = file.read_text().splitlines()
-    assert (head, end) == ("yama-session floor 1", "end")
-    return [int(scope.removeprefix("scope ")), int(view.removeprefix("view "))]
+    assert (head, end) == ("yama-session floor 2", "end")
+    return [int(scope.removeprefix("scope ")), view.removeprefix("view ")]
 
 
 YAMA = '[[rule]]\nmatch.user = "alice"\npreset = "desktop"\nenforcer = "yama"\n'
@@ -497,11 +499,11 @@ def test_policy_that_cannot_be_kept_leaves_none_that_is_older(service: ServiceBe
     assert status(service)["policy"] == "unavailable"
     with service.login() as reply:
         assert reply["error"] == ERROR + "PolicyUnavailable"
-    assert floor_levels(service) == [3, 1]
+    assert floor_levels(service) == [3, "domain"]
 
 
 def test_floor_is_left_for_the_fallback(service: ServiceBench) -> None:
-    assert floor_levels(service) == [1, 1]
+    assert floor_levels(service) == [1, "domain"]
     service.set_policy(
         POLICY.replace(
             "[[rule]]",
@@ -511,12 +513,12 @@ def test_floor_is_left_for_the_fallback(service: ServiceBench) -> None:
         )
     )
     assert service.ask("Reload").returncode == 0
-    assert floor_levels(service) == [2, 1]
+    assert floor_levels(service) == [2, "domain"]
     assert status(service)["fallback"] == "at least scope=capability view=domain"
     # A broken file changes nothing of it.
     service.set_policy("[[rule]]\nscope = 9\n")
     assert service.ask("Reload").returncode == 1
-    assert floor_levels(service) == [2, 1]
+    assert floor_levels(service) == [2, "domain"]
 
 
 def test_policy_in_force_is_shown_to_root_only(service: ServiceBench) -> None:

@@ -451,7 +451,7 @@ def test_root_in_a_session_sees_all_and_the_audit_says_so(alice: Login) -> None:
     assert sum(verdict == OPEN for verdict in found.values()) > 60
 
 
-@pytest.mark.parametrize("view", ["domain", "inferiors"])
+@pytest.mark.parametrize("view", ["user", "domain", "inferiors"])
 def test_inside_of_run(bob: Login, view: str) -> None:
     done = bob.run(
         f"yama-session run --quiet --view {view} -- yama-session audit --json"

@@ -22,7 +22,7 @@ WHAT = ("visible", "readable", "attachable")
 ALICE, BOB = 1000, 1001
 
 CLASSIC, RELATIONAL, CAPABILITY, NO_ATTACH = Scope
-ALL, DOMAIN, INFERIORS = View
+ALL, USER, DOMAIN, INFERIORS = View
 
 
 @dataclass
@@ -70,6 +70,7 @@ DOMAINS = {
     "developer": (CLASSIC, DOMAIN, True),
     "strict": (CAPABILITY, ALL, False),
     "kiosk": (NO_ATTACH, DOMAIN, False),
+    "user": (CLASSIC, USER, False),
     "inferiors": (CLASSIC, INFERIORS, False),
 }
 
@@ -90,6 +91,7 @@ SUBJECTS: dict[str, dict[str, Any]] = {
     "root without capability, domain": {"domain": "plain", "no_ptrace_capability": True},
     "alice, nested": {"uid": ALICE, "domain": "plain", "enter": [[CLASSIC, DOMAIN]]},
     "alice, nested all": {"uid": ALICE, "domain": "plain", "enter": [[CLASSIC, ALL]]},
+    "alice, nested user": {"uid": ALICE, "domain": "plain", "enter": [[CLASSIC, USER]]},
     "alice, nested inferiors": {"uid": ALICE, "domain": "plain", "enter": [[CLASSIC, INFERIORS]]},
     "alice, user namespace in domain": {"uid": ALICE, "domain": "plain", "userns": True},
     "alice, classic": {"uid": ALICE, "domain": "classic"},
@@ -98,10 +100,21 @@ SUBJECTS: dict[str, dict[str, Any]] = {
     "alice, kiosk": {"uid": ALICE, "domain": "kiosk"},
     "root, kiosk": {"domain": "kiosk"},
     "alice, inferiors": {"uid": ALICE, "domain": "inferiors"},
+    "alice, user": {"uid": ALICE, "domain": "user"},
+    "bob, user": {"uid": BOB, "domain": "user"},
+    "root without capability, user": {"domain": "user", "no_ptrace_capability": True},
+    "alice, user, nested domain": {"uid": ALICE, "domain": "user", "enter": [[CLASSIC, DOMAIN]]},
 }
 
 #: Who also has children, for the relation: one as itself, one in a nested domain.
-PARENTS = ("alice", "alice, domain", "alice, developer", "alice, kiosk", "alice, inferiors")
+PARENTS = (
+    "alice",
+    "alice, domain",
+    "alice, developer",
+    "alice, kiosk",
+    "alice, inferiors",
+    "alice, user",
+)
 
 
 WHO_NAME_A_TRACER = {
