@@ -21,6 +21,7 @@ __all__ = [
     "abi",
     "allow",
     "answered",
+    "by_programs",
     "check",
     "describe",
     "enter",
@@ -64,6 +65,11 @@ def supported() -> bool:
 def answered() -> bool:
     """Return whether something, be it a BPF program, answers :func:`enter` and :func:`check`."""
     return lib.ys_has(lib.YS_ABI) >= 0
+
+
+def by_programs() -> bool:
+    """Return whether BPF programs answer, of whatever version: no file shows their domains."""
+    return lib.ys_abi() > 0 and not lib.ys_is_series()
 
 
 def abi() -> int:

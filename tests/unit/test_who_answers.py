@@ -32,7 +32,7 @@ assert libc.prctl(22, 2, program, 0, 0) == 0
 
 from yama_session import KernelUnsupported, Scope, View, enter
 from yama_session.enforcers import ENFORCERS
-from yama_session.scope import Domain, abi, answered, check, supported
+from yama_session.scope import Domain, abi, answered, by_programs, check, supported
 """
 
 PRCTL = {"x86_64": 157, "aarch64": 167}
@@ -70,6 +70,12 @@ def test_what_create_answers_tells_the_series_from_a_program(answer: int, expect
 def test_newest_version_of_the_series_that_is_known_here(newest: int, found: int) -> None:
     assert under(errno.EINVAL, newest, "print(abi())") == f"{found}\n"
     assert under(errno.EOPNOTSUPP, newest, "print(abi())") == "0\n"
+
+
+@pytest.mark.parametrize("newest", [1, 2, lib.YS_ABI])
+def test_domains_that_no_file_shows_are_those_of_programs_of_any_version(newest: int) -> None:
+    assert under(errno.EOPNOTSUPP, newest, "print(by_programs())") == "True\n"
+    assert under(errno.EINVAL, newest, "print(by_programs())") == "False\n"
 
 
 def test_older_series_is_an_error_that_says_both_versions() -> None:

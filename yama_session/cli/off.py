@@ -24,7 +24,7 @@ from yama_session.cli._steps import Step
 from yama_session.cli._table import printable
 from yama_session.cli._who import Confined, confined
 from yama_session.errors import YamaSessionError
-from yama_session.scope import answered, supported
+from yama_session.scope import by_programs
 
 HELP = "switch off: stop confining new logins, and list who still is"
 
@@ -83,7 +83,7 @@ def _lines(done: list[Step], still: list[Confined]) -> Iterator[str]:
     if still:
         yield "still confined, until these processes exit:"
         yield from (f"  {printable(item)}" for item in still)
-        if answered() and not supported():
+        if by_programs():
             yield "the BPF programs stay in the kernel till then: run this again afterwards"
     else:
         yield "nobody is confined"

@@ -17,7 +17,7 @@ from yama_session.reach import kernel, look, rules, witness
 from yama_session.reach.answer import Answer, Verdict, unknown
 from yama_session.reach.facts import Ids, Machine, Task
 from yama_session.reach.rules import Level, Pair
-from yama_session.scope import answered, supported
+from yama_session.scope import by_programs
 
 __all__ = [
     "Answer",
@@ -77,7 +77,7 @@ def reach(target: int, viewer: Task | int | None = None, member: int = 0) -> Rea
             _settled(pair, answers[1], lambda: kernel.may_read(target)),
             _attachable_by_caller(pair, answers[2]),
         )
-    elif found.pid != viewer.pid != 0 and answered() and not supported():
+    elif found.pid != viewer.pid != 0 and by_programs():
         exempt = viewer.has_ptrace_capability and viewer.user_ns and viewer.user_ns.initial
         seen = answers[:2] if exempt else (_doubted(answers[0]), _doubted(answers[1]))
         answers = (*seen, _doubted(answers[2]))
