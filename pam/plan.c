@@ -99,6 +99,19 @@ static bool is_procfs_root(int fd)
 	       fstat(fd, &st) == 0 && st.st_ino == PROCFS_ROOT_INO;
 }
 
+/* To an older one the numbers of views mean other views */
+static int check_version(char *why)
+{
+	int abi = ys_abi();
+
+	if (abi == YS_ABI)
+		return 0;
+	snprintf(why, WHY_MAX,
+		 "the kernel's interface has version %d, and version %d is needed",
+		 abi, YS_ABI);
+	return -EOPNOTSUPP;
+}
+
 static int check_token(const struct plan *plan, char *why)
 {
 	switch (plan->enforcer) {
@@ -130,7 +143,7 @@ static int check_token(const struct plan *plan, char *why)
  * @plan: the plan, nothing of it carried out yet
  * @why:  room for WHY_MAX bytes, set on failure
  *
- * Return: 0, or -EBADMSG.
+ * Return: 0; -EOPNOTSUPP: the kernel has an older interface; or -EBADMSG.
  */
 int plan_check(const struct plan *plan, char *why)
 {
@@ -145,6 +158,9 @@ int plan_check(const struct plan *plan, char *why)
 			return wrong(why, "stay, with something to apply");
 		return 0;
 	}
+	if ((plan->enforcer == YS_YAMA || plan->enforcer == YS_BPF) &&
+	    check_version(why) < 0)
+		return -EOPNOTSUPP;
 	if (plan->mount >= 0 && (!plan->enforcer || plan->proc == PROC_HOST))
 		return wrong(why, "mount that nobody asked for");
 	/* A yama domain hides in every instance; the others need their own */
