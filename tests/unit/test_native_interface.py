@@ -66,6 +66,8 @@ def test_header_agrees_with_the_kernel_series() -> None:
     # The kernel keeps everything under one prefix; so do we but for the views.
     kernel = {name.replace("_SCOPE_VIEW_", "_VIEW_"): value for name, value in kernel.items()}
     assert "PR_PTRACE_SCOPE_ENTER" in kernel
+    views = {name for name in kernel if name.startswith("PR_PTRACE_VIEW_")}
+    assert views == {f"PR_PTRACE_VIEW_{view.name}" for view in View}
     assert {name: getattr(lib, name) for name in kernel} == kernel
 
 
