@@ -119,3 +119,15 @@ def test_fallback_without_a_floor_has_its_own_levels_and_says_so(text: str | Non
             assert "scope=1 view=domain" in alice.domain()
         assert "floor of the policy not usable" in last_opening(begin, "opened session").text
     assert FLOOR.read_text() == "yama-session floor 2\nscope 1\nview domain\nend\n"
+
+
+def test_fallback_reads_the_floor_that_an_older_service_has_left() -> None:
+    """Its views have the numbers of before: 1 is the domain's, and no user's."""
+    end_logins("alice")
+    with stopped_service():
+        FLOOR.write_text("yama-session floor 1\nscope 2\nview 1\nend\n", encoding="ascii")
+        begin = now()
+        with Login("alice") as alice:
+            assert "scope=2 view=domain" in alice.domain()
+        assert "floor" not in last_opening(begin, "opened session.*scope=2 view=domain").text
+    end_logins("alice")
