@@ -17,9 +17,14 @@ BUSYBOX = Path("/bin/busybox")
 IMAGE_SIZE = "3G"  # sparse: only what is used takes room
 
 
-def packages(text: str) -> list[str]:
-    """Return the package names of a list; `#` starts a comment."""
-    return [word for line in text.splitlines() for word in line.partition("#")[0].split()]
+def packages(text: str, suite: Suite) -> list[str]:
+    """Return the package names of a list for a release.
+
+    `#` starts a comment, and a name with `[trixie]` behind it is for that release alone.
+    """
+    words = [word for line in text.splitlines() for word in line.partition("#")[0].split()]
+    pairs = [word.rstrip("]").split("[") for word in words]
+    return [name for name, *only in pairs if not only or only == [suite]]
 
 
 def debian_root(suite: Suite) -> Path:
@@ -29,7 +34,7 @@ def debian_root(suite: Suite) -> Path:
         LabError: we are not root, or a package cannot be had.
     """
     setup = (GUEST_DIR / "setup").read_text(encoding="utf-8")
-    wanted = packages((GUEST_DIR / "packages").read_text(encoding="utf-8"))
+    wanted = packages((GUEST_DIR / "packages").read_text(encoding="utf-8"), suite)
     unit, init = GUEST_DIR / "lab.service", GUEST_DIR / "init"
     words = [suite, " ".join(wanted), setup]
     key = digest([*map(str.encode, words), unit.read_bytes(), init.read_bytes()])
