@@ -1,11 +1,11 @@
 """Write the figures down as the tables of a page."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from bench.figures import Figures, Key
-from bench.limits import CALLS, Verdict
-from bench.steps import CROWD, DEPTHS, DOMAINS, SESSION, TASKS
+from bench.limits import ALIKES, CALLS, COSTS, GROWTHS, Limit, Verdict
+from bench.steps import CROWD, DEPTHS, DOMAINS, FEWEST, SESSION, TASKS
 
 # Fewer objects than this are lost among what the kernel makes for itself meanwhile.
 ENOUGH = 1000
@@ -42,7 +42,9 @@ def page(title: str, stock: Figures, patched: Figures, verdicts: Sequence[Verdic
         "All figures are numbers of instructions, user space's and the kernel's together,",
         "where nothing else is said: the median, and the spread between the quartiles.",
         "",
-        *comparisons(verdicts, ("stock", "patched")),
+        *comparisons(_of(COSTS, verdicts), ("stock", "patched")),
+        *_lookups(patched, _of(ALIKES, verdicts)),
+        *_growth(stock, patched, _of(GROWTHS, verdicts)),
         *_confined(stock, patched),
         *_ps(stock, patched),
         *_domains(patched),
@@ -54,10 +56,32 @@ def page(title: str, stock: Figures, patched: Figures, verdicts: Sequence[Verdic
 
 def sentence(verdict: Verdict) -> str:
     """Return a comparison in words."""
+    limit = verdict.limit
+    subject, unit, other = "", "instructions", "stock"
+    if limit.fewest:
+        subject, unit = "grows to ", "times the cost"
+    elif limit.least:
+        subject, other = "hidden ", "free"
     return (
-        f"{verdict.limit.group}: {verdict.limit.title}: {count(verdict.patched)} instructions, "
-        f"stock {count(verdict.stock)}: {verdict.ratio:.4f} times, at most {verdict.limit.factor:g}"
+        f"{limit.group}: {limit.title}: {subject}{count(verdict.patched)} {unit}, "
+        f"{other} {count(verdict.stock)}: {verdict.ratio:.4f} times, {_bounds(limit)}"
     )
+
+
+def _bounds(limit: Limit) -> str:
+    at_most = f"at most {limit.factor:g}"
+    return f"at least {limit.least:g} and {at_most}" if limit.least else at_most
+
+
+def _judged(verdict: Verdict) -> list[str]:
+    """The last cells of a row: ratio, limit, verdict and spread."""
+    limit = verdict.limit
+    return [
+        f"{verdict.ratio:.4f}",
+        f"{limit.least:g} to {limit.factor:g}" if limit.least else f"{limit.factor:g}",
+        "kept" if verdict.kept else "**broken**",
+        f"{verdict.spread:.2%}",
+    ]
 
 
 def _row(verdict: Verdict) -> list[str]:
@@ -65,11 +89,17 @@ def _row(verdict: Verdict) -> list[str]:
         verdict.limit.title,
         count(verdict.stock),
         count(verdict.patched),
-        f"{verdict.ratio:.4f}",
-        f"{verdict.limit.factor:g}",
-        "kept" if verdict.kept else "**broken**",
-        f"{verdict.spread:.2%}",
+        *_judged(verdict),
     ]
+
+
+def _of(limits: Sequence[Limit], verdicts: Sequence[Verdict]) -> list[Verdict]:
+    return [verdict for verdict in verdicts if verdict.limit in limits]
+
+
+def _by_group(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, list[Verdict]]]:
+    for group, members in groupby(verdicts, lambda verdict: verdict.limit.group):
+        yield group, list(members)
 
 
 def comparisons(verdicts: Sequence[Verdict], sides: tuple[str, str]) -> list[str]:
@@ -81,8 +111,63 @@ def comparisons(verdicts: Sequence[Verdict], sides: tuple[str, str]) -> list[str
     """
     head = ("", *sides, "ratio", "at most", "limit", "spread")
     lines: list[str] = []
-    for group, members in groupby(verdicts, lambda verdict: verdict.limit.group):
+    for group, members in _by_group(verdicts):
         lines += [f"## {group}", "", *table(head, map(_row, members))]
+    return lines
+
+
+def _lookups(patched: Figures, verdicts: Sequence[Verdict]) -> list[str]:
+    """What tells a hidden number from a free one, and a free one from another."""
+    text = [
+        "`Alone` is a number that is free as are those around it: the look-up ends sooner",
+        "in the tree of numbers, on any kernel and for whoever asks.",
+        "",
+    ]
+    head = ("", "free", "hidden", "ratio", "within", "limit", "spread", "alone")
+    lines: list[str] = []
+    for group, members in _by_group(verdicts):
+        rows = []
+        for verdict in members:
+            free = verdict.limit.stock
+            alone = patched[free._replace(what=free.what.replace("-free", "-far"))]
+            rows.append([*_row(verdict), count(alone.median)])
+        lines += [f"## {group}", "", *text, *table(head, rows)]
+        text = []
+    return lines
+
+
+def _growth(stock: Figures, patched: Figures, verdicts: Sequence[Verdict]) -> list[str]:
+    """How costs grow, with the costs themselves."""
+    lines: list[str] = []
+    for group, members in _by_group(verdicts):
+        rows = []
+        for verdict in members:
+            limit = verdict.limit
+            assert limit.fewest
+            few_patched, few_stock = limit.fewest
+            rows.append(
+                [
+                    limit.title,
+                    count(stock[few_stock].median),
+                    count(stock[limit.stock].median),
+                    count(patched[few_patched].median),
+                    count(patched[limit.patched].median),
+                    *_judged(verdict),
+                ]
+            )
+        fewest = FEWEST[members[0].limit.patched.step]
+        head = (
+            "",
+            f"stock, {fewest}",
+            "stock, as many",
+            f"patched, {fewest}",
+            "patched, as many",
+            "ratio",
+            "at most",
+            "limit",
+            "spread",
+        )
+        lines += [f"## {group}", "", *table(head, rows)]
     return lines
 
 

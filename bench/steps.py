@@ -17,6 +17,11 @@ SHARES = (1, 50, 100)  # per cent of the processes that are visible
 DOMAINS = (1, 100, 10000)
 DEPTHS = (1, 2, 4, 8, 16)
 TASKS = (1000, 10000)
+VIEWS = ("domain", "user")
+
+# How many others guest/growth.c makes: the fewest, and with how many they are compared.
+FEWEST = {"group": 100, "chain": 200, "threads": 100}
+MORE = (1000, 10000)
 
 # Numbers have the same length, and their tree the same height, in each step.
 LAST_PID = 20000
@@ -87,6 +92,16 @@ PS_PATCHED = [
 ]
 
 
+# A number that is hidden, and one that is free; how costs grow with the number of others
+GROWTH_STOCK = [Step(shape, f"growth {shape} none") for shape in FEWEST]
+GROWTH_PATCHED = [
+    *(Step(f"lookup {view}", f"crowd {view} 10 5 lookup") for view in VIEWS),
+    Step("group", f"growth group {' '.join(VIEWS)}"),
+    Step("chain", "growth chain inferiors"),
+    Step("threads", "growth threads domain"),
+]
+
+
 @dataclass(frozen=True)
 class Guest:
     """One boot."""
@@ -99,6 +114,8 @@ class Guest:
 GUESTS = (
     Guest(True, "busybox", STOCK),
     Guest(False, "busybox", PATCHED),
+    Guest(True, "busybox", GROWTH_STOCK),
+    Guest(False, "busybox", GROWTH_PATCHED),
     Guest(True, "debian", PS_STOCK),
     Guest(False, "debian", PS_PATCHED),
 )

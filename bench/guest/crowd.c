@@ -10,11 +10,15 @@
  *
  * VIEW says what hides the first from the last: `none` (nothing does),
  * `ptraceable` (the procfs instance), `pidns` (a pid namespace), `domain` or
- * `domain:DEPTH` (nested domains; the hidden are in domains of their own),
- * `programs` (a domain of the BPF programs and a ptraceable instance; the hidden
- * have the viewer's uid, or the programs would not be asked).  The program finds
- * one process of each kind in $VISIBLE and $HIDDEN, and pidfds of
- * them in $VISIBLE_FD and $HIDDEN_FD.
+ * `domain:DEPTH` (nested domains; the hidden are in domains of their own), `user`
+ * (the same with that view), `programs` (a domain of the BPF programs and a
+ * ptraceable instance; the hidden have the viewer's uid, or the programs would not
+ * be asked).  Each process of the crowd leads a process group.
+ *
+ * The program finds one process of each kind in $VISIBLE and $HIDDEN, and pidfds
+ * of them in $VISIBLE_FD and $HIDDEN_FD.  $KNOWN is another hidden process, whose
+ * name in /proc is cached since root has looked at it, and $FREE the number of a
+ * process that has come after them and gone.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -51,6 +55,8 @@ static void idle(uid_t uid, bool own_domain)
 		enter_domain();
 	if (getuid() != uid)
 		become(uid);
+	if (setpgid(0, 0))
+		err(1, "setpgid");
 	if (write(ready[1], &c, 1) != 1)
 		err(1, "write");
 	if (read(leash[0], &c, 1))
@@ -98,6 +104,28 @@ static void export_process(const char *name, pid_t pid)
 	export_number(name, "_FD", fd);
 }
 
+static void look_at(pid_t pid)
+{
+	char path[32];
+
+	/* An open file keeps the name in the cache. */
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	if (open(path, O_PATH | O_CLOEXEC) < 0)
+		err(1, "%s", path);
+}
+
+/* Numbers are given in turn: this one is free until all others have been given. */
+static pid_t free_number(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+		err(1, "fork");
+	return pid;
+}
+
 static void mount_proc(const char *options)
 {
 	if (unshare(CLONE_NEWNS) ||
@@ -115,7 +143,7 @@ static void nest(const char *depth)
 static bool is_view(const char *view)
 {
 	static const char * const views[] = {
-		"none", "ptraceable", "pidns", "domain", "programs",
+		"none", "ptraceable", "pidns", "domain", "user", "programs",
 	};
 
 	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
@@ -134,6 +162,26 @@ static void limit_view(const char *view)
 		nest("1");
 	if (!strncmp(view, "domain:", 7))
 		nest(view + 7);
+	if (!strcmp(view, "user"))
+		enter_view(PR_PTRACE_VIEW_USER);
+}
+
+static void spawn_hidden(int n, uid_t uid, bool own_domain)
+{
+	pid_t known;
+
+	if (!n)
+		return;
+	known = spawn(1, uid, own_domain);
+	look_at(known);
+	export_number("KNOWN", "", known);
+	export_process("HIDDEN", spawn(n - 1, uid, own_domain));
+	export_number("FREE", "", free_number());
+}
+
+static bool hides_by_domain(const char *view)
+{
+	return !strncmp(view, "domain", 6) || !strcmp(view, "user");
 }
 
 static void viewer(const char *view, int visible, char **argv)
@@ -164,7 +212,7 @@ int main(int argc, char **argv)
 	/* The viewer's children are left to us. */
 	if (pipe(leash) || pipe(ready) || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 		err(1, "pipe");
-	export_process("HIDDEN", spawn(hidden, uid, !strncmp(view, "domain", 6)));
+	spawn_hidden(hidden, uid, hides_by_domain(view));
 
 	if (!strcmp(view, "pidns") && unshare(CLONE_NEWPID))
 		err(1, "unshare");

@@ -1,19 +1,24 @@
 """How the benchmark reads and judges; what it measures needs a guest."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from bench.figures import Figure, Key, figure, parse
-from bench.limits import LIMITS, judge
+from bench.limits import ALIKES, COSTS, GROWTHS, LIMITS, LOOKUPS, Limit, judge
 from bench.programs_cost import LIMITS as PROGRAM_LIMITS
 from bench.programs_cost import LISTED, STEPS, judge_programs
 from bench.programs_cost import page as programs_page
-from bench.report import page
+from bench.report import page, sentence
 from bench.sessions import COUNTED, HELD, NOT_COUNTED, judge_sessions
 from bench.sessions import LIMITS as SESSION_LIMITS
 from bench.sessions import page as sessions_page
-from bench.steps import GUESTS, Step, script
+from bench.steps import FEWEST, GUESTS, MORE, Step, script
 
 pytestmark = pytest.mark.unit
+
+GUEST = Path(__file__).resolve().parents[2] / "bench" / "guest"
 
 
 def test_a_figure_is_the_median_with_the_spread_of_the_quartiles() -> None:
@@ -34,8 +39,12 @@ def test_unexpected_output_is_refused(output: str) -> None:
         parse(output)
 
 
+def keys_of(limit: Limit) -> tuple[Key, ...]:
+    return (limit.stock, limit.patched, *(limit.fewest or ()))
+
+
 def flat(value: float) -> dict[Key, Figure]:
-    keys = [key for limit in LIMITS for key in (limit.stock, limit.patched)]
+    keys = [key for limit in LIMITS for key in keys_of(limit)]
     return {
         key: Figure(value, 0.0, 3)
         for named in keys
@@ -49,6 +58,54 @@ def test_a_limit_is_broken_only_above_it() -> None:
     worse = flat(1000.0) | {Key("calls", "kill"): Figure(1002.1, 0.0, 3)}
     broken = [verdict.limit.title for verdict in judge(flat(1000.0), worse) if not verdict.kept]
     assert broken == ["kill"]
+
+
+@pytest.mark.parametrize(
+    ("hidden", "kept"), [(949.0, False), (951.0, True), (1049.0, True), (1051.0, False)]
+)
+def test_a_hidden_number_may_be_neither_dearer_nor_cheaper_than_a_free_one(
+    hidden: float, kept: bool
+) -> None:
+    patched = flat(1000.0) | {Key("lookup user", "getpgid-hidden"): Figure(hidden, 0.0, 3)}
+    broken = [verdict for verdict in judge(flat(1000.0), patched) if not verdict.kept]
+    assert [verdict.limit.title for verdict in broken] == ([] if kept else ["getpgid(n)"])
+    assert all("free 1,000" in sentence(verdict) for verdict in broken)
+
+
+def test_a_hidden_number_is_compared_with_a_free_one_of_the_same_kernel() -> None:
+    stock = {key: figure for key, figure in flat(500.0).items() if "lookup" not in key.step}
+    patched = flat(500.0) | {Key("lookup domain", "kill-free"): Figure(510.0, 0.0, 3)}
+    [verdict] = [verdict for verdict in judge(stock, patched) if verdict.ratio < 1]
+    assert (verdict.stock, verdict.patched, verdict.kept) == (510.0, 500.0, True)
+
+
+def test_what_is_compared_of_growth_is_how_it_grows() -> None:
+    stock = flat(1000.0) | {Key("chain", "beside-setpgid-10000"): Figure(50_000.0, 0.0, 3)}
+    patched = flat(1000.0) | {
+        Key("chain", "beside-setpgid-200"): Figure(4000.0, 0.0, 3),
+        Key("chain", "beside-setpgid-10000"): Figure(220_400.0, 0.0, 3),
+    }
+    [verdict] = [verdict for verdict in judge(stock, patched) if not verdict.kept]
+    assert verdict.limit.title == "setpgid(0, group), 10,000"
+    assert (verdict.stock, verdict.patched) == (50.0, 55.1)
+    assert "grows to 55.1 times the cost, stock 50.0: 1.1020 times" in sentence(verdict)
+    figures = Everything(patched)
+    assert "| 1,000 | 50,000 | 4,000 | 220,400 | 1.1020 | 1.1 | **broken** |" in page(
+        "Linux", Everything(stock), figures, [verdict]
+    )
+
+
+def test_what_has_grown_is_measured_with_the_fewest_and_with_more() -> None:
+    source = (GUEST / "growth.c").read_text(encoding="utf-8")
+    for name, fewest in (("sizes", FEWEST["group"]), ("chain_sizes", FEWEST["chain"])):
+        sizes = ", ".join(map(str, (fewest, *MORE)))
+        assert f"int {name}[] = {{ {sizes} }};" in source
+    assert FEWEST["threads"] == FEWEST["group"]
+
+
+def test_each_call_that_is_looked_at_is_made() -> None:
+    source = (GUEST / "lookup.c").read_text(encoding="utf-8")
+    assert sorted(re.findall(r'\{ "(\S+)", call_', source)) == sorted(LOOKUPS)
 
 
 def test_listings_of_different_processes_are_not_compared() -> None:
@@ -65,7 +122,9 @@ def test_a_missing_figure_is_no_kept_limit() -> None:
 def test_each_limit_is_measured_by_a_step_of_its_kernel() -> None:
     for stock in (True, False):
         steps = {step.name for guest in GUESTS if guest.stock is stock for step in guest.steps}
-        keys = {limit.stock if stock else limit.patched for limit in LIMITS}
+        keys = {limit.stock if stock else limit.patched for limit in (*COSTS, *GROWTHS)}
+        if not stock:
+            keys |= {key for limit in ALIKES for key in keys_of(limit)}
         assert {key.step for key in keys} <= steps
 
 
@@ -125,6 +184,7 @@ def test_the_page_has_a_row_for_each_limit() -> None:
     figures = Everything(flat(1000.0))
     text = page("Linux 6.12", figures, figures, judge(figures, figures))
     assert text.count("| kept |") == len(LIMITS)
+    assert "**broken**" not in text
 
 
 def programs_cost(value: float) -> dict[Key, Figure]:
