@@ -53,8 +53,6 @@ OF_CHAINS = {
     "stat": "stat(/proc/last)",
     "readdir": "readdir(/proc)",
 }
-MOST_LOCKS = 1000
-
 
 @dataclass(frozen=True)
 class Limit:
@@ -166,7 +164,7 @@ def _grown(
 
     for what, title in titles.items():
         for number in MORE:
-            if what != "locks" or number <= MOST_LOCKS:
+            if number > FEWEST[step]:
                 most = keys(what, number)
                 yield Limit(
                     group,

@@ -20,7 +20,7 @@ TASKS = (1000, 10000)
 VIEWS = ("domain", "user")
 
 # How many others guest/growth.c makes: the fewest, and with how many they are compared.
-FEWEST = {"group": 100, "chain": 200, "threads": 100}
+FEWEST = {"group": 100, "chain": 1000, "threads": 100}
 MORE = (1000, 10000)
 
 # Numbers have the same length, and their tree the same height, in each step.

@@ -31,14 +31,12 @@
 
 #define UID_VIEWER	1000
 #define UID_OTHER	1001
-#define LOCKS		1000	/* so many of the others hold a lock each */
 #define STACK		4096
 
-/* A walk up a chain stops at 128: what is measured is what comes after that. */
 static const int sizes[] = { 100, 1000, 10000 };
-static const int chain_sizes[] = { 200, 1000, 10000 };
-#define SIZES		3
 #define MOST		10000
+/* A walk up a chain stops at 128: how costs grow is seen in longer ones. */
+#define SHORTEST_CHAIN	1000
 
 static enum { GROUP, CHAIN, THREADS } shape;
 
@@ -51,7 +49,6 @@ static int leash[2];
 /* The others share this memory: to make one costs little. */
 static char *stacks;
 static int made;
-static int locked;	/* a file */
 
 /* who is looked at */
 static pid_t maker;	/* its number is the group's */
@@ -85,26 +82,26 @@ static void fail(const char *what)
 	kill(0, SIGKILL);
 }
 
-static void take_lock(long place)
+/* each a lock on a file of its own */
+static void take_lock(void)
 {
-	struct flock lock = {
-		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = place, .l_len = 1,
-	};
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = memfd_create("locked", 0);
 
-	if (fcntl(locked, F_SETLK, &lock))
+	if (fd < 0 || fcntl(fd, F_SETLK, &lock))
 		fail("F_SETLK");
 }
 
 static bool spawn_if_told(void);
 
-static int other(void *argument)
+static int other(void *unused)
 {
 	pid_t number = syscall(SYS_gettid);
-	long place = (long)argument;
 	char c;
 
-	if (shape != THREADS && place < LOCKS)
-		take_lock(place);
+	(void)unused;
+	if (shape != THREADS)
+		take_lock();
 	if (write(ready[1], &number, sizeof(number)) != sizeof(number))
 		fail("write");
 	if (shape == CHAIN)
@@ -117,14 +114,13 @@ static bool spawn_if_told(void)
 	int flags = shape == THREADS ? CLONE_VM | CLONE_FS | CLONE_FILES |
 				       CLONE_SIGHAND | CLONE_THREAD :
 				       CLONE_VM | SIGCHLD;
-	long place;
 	char c;
 
 	if (read(order[0], &c, 1) != 1)
 		return false;
-	place = made++;
+	made++;
 	/* A stack grows downwards. */
-	if (clone(other, stacks + STACK * made, flags, (void *)place) < 0)
+	if (clone(other, stacks + STACK * made, flags, NULL) < 0)
 		fail("clone");
 	return true;
 }
@@ -261,8 +257,7 @@ static void look_at_group(void)
 	measure_growth("signal-group", 21, 1, signal_group);
 	measure_growth("signal-all", 21, 1, signal_all);
 	measure_growth("priority-group", 21, 1, get_priority);
-	if (number <= LOCKS)
-		measure_growth("locks", 11, 1, read_locks);
+	measure_growth("locks", 5, 1, read_locks);
 }
 
 static void look_at_threads(void)
@@ -310,8 +305,7 @@ static void prepare(void)
 
 	if (setrlimit(RLIMIT_NPROC, &limit))
 		err(1, "RLIMIT_NPROC");
-	locked = memfd_create("locked", 0);
-	if (locked < 0 || pipe(order) || pipe(ready) || pipe(leash))
+	if (pipe(order) || pipe(ready) || pipe(leash))
 		err(1, "pipe");
 	stacks = mmap(NULL, MOST * STACK, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -344,8 +338,10 @@ int main(int argc, char **argv)
 	}
 	start_maker();
 
-	for (int i = 0; i < SIZES; i++) {
-		number = shape == CHAIN ? chain_sizes[i] : sizes[i];
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		number = sizes[i];
+		if (shape == CHAIN && number < SHORTEST_CHAIN)
+			continue;
 		grow(number);
 		if (shape != CHAIN) {
 			for (char **name = argv + 2; *name; name++)

@@ -82,7 +82,7 @@ def test_a_hidden_number_is_compared_with_a_free_one_of_the_same_kernel() -> Non
 def test_what_is_compared_of_growth_is_how_it_grows() -> None:
     stock = flat(1000.0) | {Key("chain", "beside-setpgid-10000"): Figure(50_000.0, 0.0, 3)}
     patched = flat(1000.0) | {
-        Key("chain", "beside-setpgid-200"): Figure(4000.0, 0.0, 3),
+        Key("chain", "beside-setpgid-1000"): Figure(4000.0, 0.0, 3),
         Key("chain", "beside-setpgid-10000"): Figure(220_400.0, 0.0, 3),
     }
     [verdict] = [verdict for verdict in judge(stock, patched) if not verdict.kept]
@@ -97,10 +97,10 @@ def test_what_is_compared_of_growth_is_how_it_grows() -> None:
 
 def test_what_has_grown_is_measured_with_the_fewest_and_with_more() -> None:
     source = (GUEST / "growth.c").read_text(encoding="utf-8")
-    for name, fewest in (("sizes", FEWEST["group"]), ("chain_sizes", FEWEST["chain"])):
-        sizes = ", ".join(map(str, (fewest, *MORE)))
-        assert f"int {name}[] = {{ {sizes} }};" in source
     assert FEWEST["threads"] == FEWEST["group"]
+    sizes = ", ".join(map(str, (FEWEST["group"], *MORE)))
+    assert f"int sizes[] = {{ {sizes} }};" in source
+    assert f"#define SHORTEST_CHAIN\t{FEWEST['chain']}\n" in source
 
 
 def test_each_call_that_is_looked_at_is_made() -> None:
