@@ -45,10 +45,12 @@ def over_memory(viewer: Task, target: Task) -> Verdict:
     """Return whether the viewer has CAP_SYS_PTRACE over the owner of the target's memory.
 
     That is the user namespace in which the program was started: the target's,
-    or one around it; nothing tells which.
+    or one around it; no file tells which.
     """
     if everywhere(viewer):
         return Verdict.YES
+    if target.memory_ns:
+        return over(viewer, target.memory_ns)
     if over(viewer, target.user_ns) is Verdict.NO:
         return Verdict.NO
     return Verdict.UNKNOWN

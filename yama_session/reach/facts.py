@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from yama_session.levels import Scope
+from yama_session.levels import Scope, View
 from yama_session.scope import DomainInfo
 
 #: The number of CAP_SYS_PTRACE; ``linux/capability.h``.
@@ -13,6 +13,9 @@ CAP_SYS_PTRACE = 19
 
 #: The inode of the initial user namespace; ``PROC_USER_INIT_INO`` of the kernel.
 INITIAL_USER_NS = 0xEFFFFFFD
+
+#: A view follows parents this far, the process itself counted; ``YAMA_ANCESTORS_MAX``.
+MAX_GENERATIONS = 128
 
 #: The id of a domain that does not exist yet, so that nothing is in it.
 NEW_DOMAIN = -1
@@ -56,8 +59,62 @@ class UserNamespace:
 
 
 @dataclass(frozen=True)
+class Enclosure:
+    """One domain as the kernel keeps it, with what is around it.
+
+    No file tells it: what :class:`~yama_session.scope.DomainInfo` has of a
+    domain counts the domains around it in.
+
+    Args:
+        id: its number.
+        view: its own view.
+        user_ns: the user namespace of its creator, ``None`` if that is not known.
+        parent: the domain that it is nested in, ``None`` at the top.
+    """
+
+    id: int
+    view: View
+    user_ns: UserNamespace | None = None
+    parent: Enclosure | None = None
+
+    def outwards(self) -> Iterator[Enclosure]:
+        """Yield it and what is around it."""
+        domain: Enclosure | None = self
+        while domain:
+            yield domain
+            domain = domain.parent
+
+    def contains(self, other: Enclosure | None) -> bool:
+        """Return whether a domain is this one or nested in it; ``None`` is no domain."""
+        return other is not None and any(domain.id == self.id for domain in other.outwards())
+
+
+@dataclass(frozen=True)
+class Tracer:
+    """Who may trace a process by a relation.
+
+    Args:
+        pid: the number of the tracer, 0 for nobody and -1 for everybody.
+        enclosure: its domain, ``None`` for none.
+    """
+
+    pid: int
+    enclosure: Enclosure | None = None
+
+
+#: The relation of a process that has named no tracer, or has been granted to none.
+NOBODY = Tracer(0)
+
+#: The relation after ``PR_SET_PTRACER_ANY``.
+EVERYBODY = Tracer(-1)
+
+
+@dataclass(frozen=True)
 class Task:
     """One process, as far as it can be read.
+
+    The last five are what no file tells. Where they are given the rules leave
+    nothing open.
 
     Args:
         pid: its number, 0 for a process that does not exist yet.
@@ -79,6 +136,12 @@ class Task:
         pid_ns: the inode of its pid namespace, ``None`` if that may not be read.
         hidepid: what its own /proc hides by mount option; ``None``: not readable.
         seccomp: whether it is under a seccomp filter.
+        enclosure: its domain with what is around it, ``None`` if that is not known.
+        threads: the domains of all its threads, each ``None`` for none;
+            ``None`` as a whole if that is not known. The uids of threads are its own.
+        named: whom it has named with ``PR_SET_PTRACER``, ``None`` if not known.
+        granted: whom it was granted to, in which domain; ``None`` if not known.
+        memory_ns: the user namespace in which its program was started.
     """
 
     pid: int
@@ -100,6 +163,23 @@ class Task:
     pid_ns: int | None = None
     hidepid: str | None = "off"
     seccomp: bool = False
+    enclosure: Enclosure | None = None
+    threads: tuple[Enclosure | None, ...] | None = None
+    named: Tracer | None = None
+    granted: Tracer | None = None
+    memory_ns: UserNamespace | None = None
+
+    @property
+    def is_deputy(self) -> bool:
+        """Whether it acts for another user: a set-uid program."""
+        return self.uid.real != self.uid.effective
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether it is known what is around the domains of all its threads."""
+        if self.threads is None and self.thread_domains - {self.domain.id if self.domain else 0}:
+            return False
+        return self.domain is None or self.enclosure is not None
 
     @property
     def has_ptrace_capability(self) -> bool:
@@ -123,8 +203,11 @@ class Machine:
         level: the sysctl ``kernel.yama.ptrace_scope``, ``None`` without Yama.
         grants: whether a privileged process can grant one to a tracer.
         unjudged: active security modules whose rules are not known here.
+        hides_names: whether a view hides names, and not only what is behind
+            them: the series does, BPF programs do not.
     """
 
     level: Scope | None
     grants: bool
     unjudged: tuple[str, ...] = ()
+    hides_names: bool = True

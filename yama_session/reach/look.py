@@ -51,8 +51,10 @@ def machine() -> Machine:
     try:
         modules = _MODULES.read_text().strip().split(",")
     except OSError:  # nothing mounted there, as in a container
-        return Machine(level, supported(), ("security modules that cannot be listed",))
-    return Machine(level, supported(), tuple(name for name in modules if name not in _JUDGED))
+        unjudged: tuple[str, ...] = ("security modules that cannot be listed",)
+    else:
+        unjudged = tuple(name for name in modules if name not in _JUDGED)
+    return Machine(level, supported(), unjudged, hides_names=supported())
 
 
 def task(pid: int) -> Task:

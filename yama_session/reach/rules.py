@@ -6,7 +6,9 @@ of the series; ``__ptrace_may_access()``, ``ptrace_attach()`` and
 checking".
 
 No file tells whom a process has named with ``PR_SET_PTRACER``, nor whom it was
-granted to: where only that could help, the answer is unknown.
+granted to, nor what is around its domain: where only that could help, the answer
+is unknown. Whoever knows it all, as a test does that has made it so, can say it
+in the facts, and gets no unknown.
 """
 
 from __future__ import annotations
@@ -16,10 +18,20 @@ from dataclasses import dataclass
 from yama_session.levels import Scope, View
 from yama_session.reach import capability
 from yama_session.reach.answer import Answer, Verdict, all_of, no, unknown, unless, yes
-from yama_session.reach.facts import NEW_DOMAIN, Machine, Task
+from yama_session.reach.facts import (
+    EVERYBODY,
+    MAX_GENERATIONS,
+    NEW_DOMAIN,
+    Enclosure,
+    Machine,
+    Task,
+)
 
 _GRANT = "'yama-session allow-attach' grants it"
 _CAPABLE = "CAP_SYS_PTRACE lifts this: ask as root"
+_LESS_VIEW = (
+    "start the viewer in no domain or in one around it (the policy's word view), or ask as root"
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,7 @@ class Pair:
 
 def visible(pair: Pair) -> Answer:
     """Return whether the target has a name in the viewer's /proc."""
-    return all_of(_pid_namespace(pair), _hidepid(pair), _view(pair, access=False))
+    return all_of(_pid_namespace(pair), _hidepid(pair), by_view(pair, access=False))
 
 
 def readable(pair: Pair) -> Answer:
@@ -62,7 +74,8 @@ def readable(pair: Pair) -> Answer:
         _credentials(pair, pair.viewer.uid.fs, pair.viewer.gid.fs),
         _dumpable(pair),
         _capabilities(pair, pair.viewer.effective),
-        _view(pair, access=True),
+        by_view(pair, access=False),
+        by_view(pair, access=True),
         yes("credentials", "uid, gid and capabilities fit, and no view hides it"),
     )
 
@@ -84,8 +97,9 @@ def attachable(pair: Pair) -> Answer:
         _credentials(pair, viewer.uid.real, viewer.gid.real),
         _dumpable(pair),
         _capabilities(pair, viewer.permitted),
-        _view(pair, access=True),
-        _scope(pair),
+        by_view(pair, access=False),
+        by_view(pair, access=True),
+        by_level(pair),
     )
 
 
@@ -201,22 +215,34 @@ def _capabilities(pair: Pair, own: int) -> Answer:
     return no(rule, f"{target} is in another user namespace", _CAPABLE)
 
 
-def _view(pair: Pair, *, access: bool) -> Answer:
-    """Tell if the target exists for the viewer: ``yama_visible()``."""
+def by_view(pair: Pair, *, access: bool) -> Answer:
+    """Tell if the target exists for the viewer: ``yama_visible()``.
+
+    Whoever looks into a process or attaches to it names it first: there both
+    must be a yes.
+
+    Args:
+        pair: the two.
+        access: whether it is looked into, not just named.
+    """
     viewer, target = pair.viewer, pair.target
     domain = viewer.domain
     if pair.same_process:
         return yes("same-process", "a process always sees itself")
+    if not access and not pair.machine.hides_names:
+        return yes("view", "no view hides names here")
     if domain is None:
         return yes("no-domain", "the viewer is in no domain: no view hides anything from it")
     if domain.view is View.ALL:
         return yes("view", "the view of its domain is all")
     if viewer.pid and target.tracer == viewer.pid:
         return yes("traced", "the viewer traces it")
+    if viewer.enclosure and target.is_placed:
+        return _view_of_each(pair, viewer.enclosure, access=access)
     hidden = _hidden(pair, access=access)
     if hidden.verdict is Verdict.YES:
         return hidden
-    exempt = capability.over_domain(viewer)
+    exempt = Verdict.NO if _is_named_by_deputy(pair, access) else capability.over_domain(viewer)
     if exempt is Verdict.YES:
         return yes("capability", "CAP_SYS_PTRACE over the domain's creator lifts the view")
     if exempt is Verdict.UNKNOWN:
@@ -227,23 +253,64 @@ def _view(pair: Pair, *, access: bool) -> Answer:
     return _unless_related(pair, hidden)
 
 
+def _is_named_by_deputy(pair: Pair, access: bool) -> bool:
+    """Tell if a set-uid program looks up a name: its capability does not count then.
+
+    The name came from whoever runs it. Only init is found by everybody who is capable.
+    """
+    return not access and pair.viewer.is_deputy and pair.target.pid != 1
+
+
+def _view_of_each(pair: Pair, innermost: Enclosure, *, access: bool) -> Answer:
+    """Ask each domain that the viewer is in: the capability counts over its creator."""
+    viewer = pair.viewer
+    for domain in innermost.outwards():
+        refusal = _refusal(pair, domain, access=access)
+        if refusal is None:
+            continue
+        if _is_named_by_deputy(pair, access):
+            return _unless_related(pair, refusal)
+        exempt = capability.over(viewer, domain.user_ns)
+        if exempt is Verdict.UNKNOWN:
+            doubt = f"whether the viewer is capable over the creator of {domain.id} is not told"
+            return unknown("view", f"{refusal.reason}; {doubt}", refusal.change)
+        if exempt is Verdict.NO:
+            return _unless_related(pair, refusal)
+    return yes("view", "no domain of the viewer hides it, or a capability lifts that")
+
+
+def _refusal(pair: Pair, domain: Enclosure, *, access: bool) -> Answer | None:
+    """Return why one of the viewer's domains hides the target, ``None`` if it does not.
+
+    Access to one thread is access to the memory of all, so for that none of
+    them may be outside.
+    """
+    target = pair.target
+    if domain.view is View.ALL or (domain.view is View.USER and _same_user(pair)):
+        return None
+    places = [target.enclosure, *(target.threads or ())] if access else [target.enclosure]
+    reason = f"the view of domain {domain.id} is {domain.view.word}, and {target} "
+    if not all(domain.contains(place) for place in places):
+        return no("view", f"{reason} or a thread of it is outside", _LESS_VIEW)
+    if domain.view is View.INFERIORS and _descends(pair, view=True) is not Verdict.YES:
+        return no("view", f"{reason} does not descend from the viewer", _LESS_VIEW)
+    return None
+
+
 def _hidden(pair: Pair, *, access: bool) -> Answer:
     """Return yes if no domain of the viewer hides the target, capability and relations aside."""
     viewer, target = pair.viewer, pair.target
     domain = viewer.domain
-    assert domain is not None  # asked by _view()
+    assert domain is not None  # asked by by_view()
     where = _whereabouts(target)
     if domain.view is View.USER:
         where += " and not of the viewer's real uid"
-    change = (
-        "start the viewer in no domain or in one around it (the policy's word view), or ask as root"
-    )
     if domain.view is View.INFERIORS:
-        descends = _descends(pair)
+        descends = _descends(pair, view=True)
         if descends is not Verdict.YES:
             reason = f"the view is inferiors, and {target} does not descend from the viewer"
             if descends is Verdict.NO:
-                return no("view", reason, change)
+                return no("view", reason, _LESS_VIEW)
             return unknown("view", f"whether {target} descends from the viewer cannot be told")
     if domain.view is View.USER and _same_user(pair):
         return yes("view", f"the view is user, and {target} has the viewer's real uid")
@@ -251,7 +318,7 @@ def _hidden(pair: Pair, *, access: bool) -> Answer:
     if access and inside is Verdict.YES:
         others = target.thread_domains - {target.domain.id if target.domain else 0}
         if any(_inside(pair, other) is Verdict.NO for other in others):
-            return no("view", f"a thread of {target} is outside the viewer's domain", change)
+            return no("view", f"a thread of {target} is outside the viewer's domain", _LESS_VIEW)
         if others:
             return unknown("view", f"threads of {target} are in other domains")
     if inside is Verdict.YES:
@@ -260,7 +327,7 @@ def _hidden(pair: Pair, *, access: bool) -> Answer:
         return no(
             "view",
             f"the view of domain {domain.id} is {domain.view.word}, and {target} is {where}",
-            change,
+            _LESS_VIEW,
         )
     return unknown("view", f"whether {where} is inside domain {domain.id} cannot be told")
 
@@ -278,7 +345,7 @@ def _same_user(pair: Pair) -> bool:
 def _inside(pair: Pair, other: int) -> Verdict:
     """Return whether a domain is inside all of the viewer's domains that hide something."""
     domain, target = pair.viewer.domain, pair.target
-    assert domain is not None  # asked by _view()
+    assert domain is not None  # asked by by_view()
     if other == domain.id:
         return Verdict.YES
     if not other or domain.id == NEW_DOMAIN:
@@ -291,17 +358,60 @@ def _inside(pair: Pair, other: int) -> Verdict:
     return Verdict.UNKNOWN
 
 
-def _descends(pair: Pair) -> Verdict:
-    if pair.viewer.pid in pair.target.ancestors:
+def _descends(pair: Pair, *, view: bool = False) -> Verdict:
+    """Tell if the target descends from the viewer; a view does not follow that for ever."""
+    ancestors = pair.target.ancestors
+    if pair.viewer.pid in (ancestors[: MAX_GENERATIONS - 1] if view else ancestors):
         return Verdict.YES
     if not pair.viewer.pid or pair.target.lineage_known:
         return Verdict.NO
     return Verdict.UNKNOWN
 
 
+def _named(pair: Pair, *, view: bool) -> Verdict:
+    """Tell if the target has named the viewer, or a process that it descends from, as tracer.
+
+    To lift a view an ancestor must be in the viewer's domain, since all descend
+    from init; and who has named everybody did not mean other domains.
+    """
+    viewer, named = pair.viewer, pair.target.named
+    if named is None:
+        return Verdict.UNKNOWN
+    if named.pid == viewer.pid:
+        return Verdict.YES
+    if view and not (viewer.enclosure and viewer.enclosure.contains(named.enclosure)):
+        return Verdict.NO
+    ancestors = viewer.ancestors[: MAX_GENERATIONS - 1] if view else viewer.ancestors
+    yes_ = named == EVERYBODY or named.pid in ancestors
+    return Verdict.YES if yes_ else Verdict.NO
+
+
+def _granted(pair: Pair) -> Verdict:
+    """Tell if the target has been granted to the viewer, in the domain that this is in now."""
+    granted, domain = pair.target.granted, pair.viewer.domain
+    if not pair.machine.grants:
+        return Verdict.NO
+    if granted is None:
+        return Verdict.UNKNOWN
+    there = granted.enclosure.id if granted.enclosure else 0
+    yes_ = granted.pid == pair.viewer.pid and there == (domain.id if domain else 0)
+    return Verdict.YES if yes_ else Verdict.NO
+
+
 def _unless_related(pair: Pair, refusal: Answer, *, by_descent: bool = False) -> Answer:
-    """Turn a refusal into what can be known of it: a relation that nobody tells may lift it."""
+    """Turn a refusal into what can be known of it: a relation that nobody tells may lift it.
+
+    Args:
+        pair: the two.
+        refusal: of a view, or of level 1.
+        by_descent: whether it is that of level 1.
+    """
     if not pair.viewer.pid:  # nobody can have named a process that is yet to come
+        return refusal
+    relations = {_named(pair, view=not by_descent), _granted(pair)}
+    if Verdict.YES in relations:
+        return yes("relation", f"{pair.target} has named it as its tracer, or was granted to it")
+    if relations == {Verdict.NO} and not (by_descent and _descends(pair) is Verdict.UNKNOWN):
         return refusal
     named = f"{pair.target} has named it with PR_SET_PTRACER"
     if by_descent and _descends(pair) is Verdict.UNKNOWN:
@@ -312,7 +422,7 @@ def _unless_related(pair: Pair, refusal: Answer, *, by_descent: bool = False) ->
     return unless(refusal, named, change)
 
 
-def _scope(pair: Pair) -> Answer:
+def by_level(pair: Pair) -> Answer:
     """Apply the level's own test: ``yama_attach_permitted()``."""
     viewer, target = pair.viewer, pair.target
     binding = level(viewer, pair.machine)
@@ -341,6 +451,9 @@ def _scope(pair: Pair) -> Answer:
 
 def _unless_granted(pair: Pair, refusal: Answer) -> Answer:
     """Turn a refusal into what can be known where a grant alone would lift it."""
-    if not pair.machine.grants or not pair.viewer.pid:
+    granted = _granted(pair)
+    if granted is Verdict.YES:
+        return yes("relation", f"{pair.target} was granted to the tracer")
+    if granted is Verdict.NO or not pair.viewer.pid:
         return refusal
     return unless(refusal, f"{pair.target} has been granted to the tracer", _GRANT)
