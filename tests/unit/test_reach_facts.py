@@ -183,3 +183,12 @@ def test_without_names_to_hide_only_what_is_behind_them_is_hidden() -> None:
     asked = Pair(task(1, chain(DOMAIN)), task(2), machine)
     assert rules.visible(asked)
     assert rules.readable(asked).verdict is NO
+
+
+def test_a_level_that_is_the_reader_s_own_is_doubted_for_others() -> None:
+    told = Machine(Scope.RELATIONAL, grants=True, level_is_readers=True)
+    assert rules.attachable(Pair(task(1), task(2), told)).verdict is UNKNOWN
+    inside = DomainInfo(Scope.RELATIONAL, ALL, 1, 1, override=False)
+    viewer = replace(task(1, chain(ALL)), domain=inside)
+    assert rules.attachable(Pair(viewer, task(2), told)).verdict is NO
+    assert rules.level(viewer, told).rule == "scope"

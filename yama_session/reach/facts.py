@@ -205,9 +205,12 @@ class Machine:
         unjudged: active security modules whose rules are not known here.
         hides_names: whether a view hides names, and not only what is behind
             them: the series does, BPF programs do not.
+        level_is_readers: whether the level is that of the reader's own domain,
+            as the sysctl reads in one: the machine's may be another one.
     """
 
     level: Scope | None
     grants: bool
     unjudged: tuple[str, ...] = ()
     hides_names: bool = True
+    level_is_readers: bool = False

@@ -15,7 +15,14 @@ from pathlib import Path
 
 from yama_session.errors import DomainError, KernelUnsupported, ProcessMissing
 from yama_session.levels import Scope
-from yama_session.reach.facts import INITIAL_USER_NS, Ids, Machine, Task, UserNamespace
+from yama_session.reach.facts import (
+    CAP_SYS_PTRACE,
+    INITIAL_USER_NS,
+    Ids,
+    Machine,
+    Task,
+    UserNamespace,
+)
 from yama_session.scope import DomainInfo, describe, supported
 
 _SYSCTL = Path("/proc/sys/kernel/yama/ptrace_scope")
@@ -54,7 +61,26 @@ def machine() -> Machine:
         unjudged: tuple[str, ...] = ("security modules that cannot be listed",)
     else:
         unjudged = tuple(name for name in modules if name not in _JUDGED)
-    return Machine(level, supported(), unjudged, hides_names=supported())
+    return Machine(
+        level,
+        supported(),
+        unjudged,
+        hides_names=supported(),
+        level_is_readers=level is not None and _is_told_its_own(level),
+    )
+
+
+def _is_told_its_own(level: Scope) -> bool:
+    """Tell if the sysctl may read as the scope of the caller's domain.
+
+    It reads as the stricter of the two, or as a scope that overrides it; only
+    for who has the capability and for who is in no domain it is what it is.
+    """
+    own = _domain(os.getpid())
+    if own is None or not (own.override or own.scope is level):
+        return False
+    capable = int(_status(Path("/proc/self"))["CapEff"], 16) >> CAP_SYS_PTRACE & 1
+    return not (capable and _inode(Path("/proc/self/ns/user")) in (None, INITIAL_USER_NS))
 
 
 def task(pid: int) -> Task:

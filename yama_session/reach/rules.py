@@ -129,7 +129,10 @@ def level(viewer: Task, machine: Machine) -> Level:
     of_domain = f"the scope of the tracer's domain is {domain.scope.value}"
     if domain.override:
         return Level(domain.scope, "scope", f"{of_domain}, in place of the sysctl")
-    return Level(domain.scope, "scope", of_domain) if domain.scope > sysctl else of_machine
+    stricter = domain.scope > sysctl
+    if machine.level_is_readers:  # then it may be that very scope
+        stricter = domain.scope >= sysctl
+    return Level(domain.scope, "scope", of_domain) if stricter else of_machine
 
 
 def _pid_namespace(pair: Pair) -> Answer:
@@ -424,8 +427,16 @@ def _unless_related(pair: Pair, refusal: Answer, *, by_descent: bool = False) ->
 
 def by_level(pair: Pair) -> Answer:
     """Apply the level's own test: ``yama_attach_permitted()``."""
+    binding = level(pair.viewer, pair.machine)
+    answer = _attach_permitted(pair, binding)
+    if binding.rule == "sysctl" and pair.machine.level_is_readers:
+        doubt = "the sysctl reads as the level of the domain of who asks"
+        return unknown(binding.rule, f"{answer.reason}; {doubt}", answer.change)
+    return answer
+
+
+def _attach_permitted(pair: Pair, binding: Level) -> Answer:
     viewer, target = pair.viewer, pair.target
-    binding = level(viewer, pair.machine)
     scope, rule, source = binding.scope, binding.rule, binding.source
     if scope is Scope.CLASSIC:
         return yes(rule, f"no level forbids it: {source}")
