@@ -178,6 +178,13 @@ static __always_inline bool shows(const struct ys_bpf_domain *domain,
 		    is_own(cred, target), ptrace_ns(cred));
 }
 
+/* Whoever traces a process looks into it anyway, from before it was hidden. */
+static __always_inline bool traces(struct task_struct *viewer,
+				   struct task_struct *target)
+{
+	return target->ptrace && target->parent->tgid == viewer->tgid;
+}
+
 /**
  * is_visible - does a task exist for another one?
  * @viewer: the task that looks
@@ -192,7 +199,8 @@ static __always_inline bool is_visible(struct task_struct *viewer,
 	bool inferior;
 
 	if (!domain || domain->max_view == PR_PTRACE_VIEW_ALL ||
-	    target->tgid == viewer->tgid)
+	    target->tgid == viewer->tgid || traces(viewer, target) ||
+	    traces(viewer, target->group_leader))
 		return true;
 	inferior = domain->max_view == PR_PTRACE_VIEW_INFERIORS &&
 		   descends_from(target, viewer->tgid);
