@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -98,6 +99,7 @@ def run_guest(
     options: GuestOptions | None = None,
     *,
     on_output: Callable[[bytes], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> GuestResult:
     """Boot a kernel, run a command in the guest as root, and power off.
 
@@ -110,14 +112,15 @@ def run_guest(
         command: program and arguments; they reach the guest unchanged.
         options: see `GuestOptions`.
         on_output: gets the command's output (stdout and stderr) as it comes.
+        stop: ends the guest once it is set, for a guest that runs in a thread.
 
     Raises:
-        LabError: the lab could not start the guest.
+        LabError: the lab could not start the guest, or was told to stop it.
     """
     options = options or GuestOptions()
     with tempfile.TemporaryDirectory(prefix="kernel-lab-") as scratch:
         machine = prepare(kernel, command, options, Path(scratch))
-        return _boot(machine, options.timeout, on_output)
+        return _boot(machine, options.timeout, on_output, stop or threading.Event())
 
 
 def prepare(kernel: str, command: Sequence[str], options: GuestOptions, scratch: Path) -> Machine:
@@ -180,7 +183,10 @@ def _parameters(options: GuestOptions, variant: Variant) -> list[str]:
 
 
 def _boot(
-    machine: Machine, timeout: float, on_output: Callable[[bytes], None] | None
+    machine: Machine,
+    timeout: float,
+    on_output: Callable[[bytes], None] | None,
+    stop: threading.Event,
 ) -> GuestResult:
     start = time.monotonic()
     # If the lab is killed its guest must not live on.
@@ -189,7 +195,7 @@ def _boot(
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
-        output, timed_out = _stream(process, start + timeout, on_output)
+        output, timed_out = _stream(process, start + timeout, on_output, stop)
         if not timed_out:
             process.wait(timeout=30)
     finally:
@@ -217,7 +223,10 @@ def _boot(
 
 
 def _stream(
-    process: subprocess.Popen[bytes], deadline: float, on_output: Callable[[bytes], None] | None
+    process: subprocess.Popen[bytes],
+    deadline: float,
+    on_output: Callable[[bytes], None] | None,
+    stop: threading.Event,
 ) -> tuple[bytes, bool]:
     """Collect QEMU's stdout until it ends or the deadline has passed."""
     assert process.stdout is not None
@@ -225,7 +234,9 @@ def _stream(
     with process.stdout, selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while (left := deadline - time.monotonic()) > 0:
-            if not selector.select(left):
+            if stop.is_set():
+                raise LabError("the guest was stopped")
+            if not selector.select(min(left, 1.0)):
                 continue
             chunk = os.read(process.stdout.fileno(), 65536)
             if not chunk:

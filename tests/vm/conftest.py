@@ -1,59 +1,64 @@
 """Tests in the folders here are for the guest: `test_guests.py` takes them there."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import page
 import pytest
+from crew import FOLDERS, Crew
+from wanted import Wanted
 
-_HERE = Path(__file__).parent
-collect_ignore = ["breakages", "guest"]
-
-_HEAD = """\
-# What the guests of the session tests have shown
-
-Written by `make test-sessions`: each file of `tests/vm` in a machine of its
-own with systemd and real logins, on Debian 12 (bookworm) or 13 (trixie). A row
-is of the last run of its file; `make test-sessions` runs all of them.
-
-| file | Debian | kernel | result |
-| --- | --- | --- | --- |
-"""
+collect_ignore = [folder.name for folder in FOLDERS]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what `make test-sessions` says."""
     parser.addoption("--long", action="store_true", help="run the long guests too")
     parser.addoption("--results", type=Path, help="put the results on this page")
+    parser.addoption(
+        "--guests",
+        type=int,
+        default=min(4, os.cpu_count() or 1),
+        help="how many guests run at a time (default: one for each processor, at most 4)",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long guests out unless they are asked for."""
-    if config.getoption("--long"):
-        return
-    long = [item for item in items if item.get_closest_marker("long")]
-    items[:] = [item for item in items if item not in long]
-    config.hook.pytest_deselected(items=long)
+    """Leave the long guests out unless they are asked for, and put the longest first."""
+    if not config.getoption("--long"):
+        long = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
+    known = page.seconds()
+
+    def seconds(item: pytest.Item) -> float:
+        guest = _wanted(item)
+        return known.get(guest.row, guest.timeout) if guest else 0.0
+
+    items.sort(key=seconds, reverse=True)
+
+
+def _wanted(item: pytest.Item) -> Wanted | None:
+    """Return the guest that a test is about."""
+    guest = item.callspec.params.get("wanted") if isinstance(item, pytest.Function) else None
+    assert guest is None or isinstance(guest, Wanted)
+    return guest
 
 
 @pytest.fixture(scope="session")
-def rows(pytestconfig: pytest.Config) -> Iterator[list[tuple[str, ...]]]:
+def crew(request: pytest.FixtureRequest) -> Iterator[Crew]:
+    """All guests that this run is to see, in the order in which their tests wait for them."""
+    guests = [guest for item in request.session.items if (guest := _wanted(item))]
+    with Crew(guests, request.config.getoption("--guests")) as crew:
+        yield crew
+
+
+@pytest.fixture(scope="session")
+def rows(pytestconfig: pytest.Config) -> Iterator[list[page.Row]]:
     """The rows of what is run, put on the page at the end if that is asked for."""
-    gathered: list[tuple[str, ...]] = []
+    gathered: list[page.Row] = []
     yield gathered
-    file = pytestconfig.getoption("--results")
-    if file:
-        # The result is the last cell: what stands before names the guest.
-        known = {row[:-1]: row for row in [*_rows_of(file), *gathered]}
-        lines = [f"| {' | '.join(row)} |\n" for row in sorted(known.values())]
-        file.write_text(_HEAD + "".join(lines), encoding="utf-8")
-
-
-def _rows_of(page: Path) -> Iterator[tuple[str, ...]]:
-    """Yield the rows of a page, if there is one, of files that there are still."""
-    if not page.exists():
-        return
-    files = {module.stem for folder in collect_ignore for module in _HERE.glob(f"{folder}/*.py")}
-    for line in page.read_text(encoding="utf-8").splitlines():
-        row = tuple(line.strip("| ").split(" | "))
-        if row[0] in files:
-            yield row
+    if file := pytestconfig.getoption("--results"):
+        files = {module.stem for folder in FOLDERS for module in folder.glob("*.py")}
+        page.write(file, gathered, files)

@@ -1,0 +1,71 @@
+"""The guests that the test files ask for.
+
+A file may say what it needs:
+
+    # guest: --stock
+    # guest: --debian --kernel 6.12 --cmdline lsm=landlock
+    # guest: --debian --kernel 6.1 --suite bookworm --suite trixie --long
+
+Each such line is a guest, or one for each kernel and suite that it names. `--stock` is
+a kernel of the lab's without the series, `--debian` the one that Debian ships. A long
+one runs only if it is asked for (`pytest --long`, `make test-sessions`).
+"""
+
+import argparse
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import get_args
+
+from kernel_lab.guest import Image
+from kernel_lab.rootfs import Suite
+
+KERNEL = "6.12"
+KERNELS: dict[Image, str] = {"series": "the series", "stock": "stock", "debian": "Debian's own"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A guest that a test file asks for."""
+
+    module: Path
+    suite: Suite
+    kernel: str
+    image: Image
+    cmdline: str
+    timeout: float
+    long: bool
+
+    @property
+    def name(self) -> str:
+        """The name of its test."""
+        return f"{self.module.stem}-{self.suite}-{self.kernel}"
+
+    @property
+    def row(self) -> tuple[str, str, str]:
+        """What names it on the page of results."""
+        return self.module.stem, self.suite, f"{self.kernel}, {KERNELS[self.image]}"
+
+
+def guests(module: Path) -> Iterator[Wanted]:
+    """Yield the guests that the `# guest:` lines of a test file ask for; without one, the usual."""
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    for image in ("stock", "debian"):
+        parser.add_argument(f"--{image}", dest="image", action="store_const", const=image)
+    parser.set_defaults(image="series")
+    parser.add_argument("--kernel", action="append")
+    parser.add_argument("--cmdline", default="")
+    parser.add_argument("--suite", action="append", choices=get_args(Suite))
+    parser.add_argument("--timeout", type=float, default=600.0)
+    parser.add_argument("--long", action="store_true")
+    lines = [
+        line.removeprefix("# guest:")
+        for line in module.read_text(encoding="utf-8").splitlines()
+        if line.startswith("# guest:")
+    ]
+    for line in lines or [""]:
+        said = parser.parse_args(shlex.split(line))
+        for suite, kernel in product(said.suite or ["bookworm"], said.kernel or [KERNEL]):
+            yield Wanted(module, suite, kernel, said.image, said.cmdline, said.timeout, said.long)
