@@ -117,7 +117,8 @@ uninstall:
 demo: packages native
 	demo/run
 
-test: setup lint test-unit test-host series-check test-kernel test-vm
+test:
+	+@tests/parts setup lint test-unit test-host series-check test-kernel test-vm
 
 lint:
 	$(VENV)/bin/ruff check .

@@ -9,6 +9,8 @@ import pytest
 from crew import FOLDERS, Crew
 from wanted import Wanted
 
+CREW = pytest.StashKey[Crew]()
+
 collect_ignore = [folder.name for folder in FOLDERS]
 
 
@@ -51,7 +53,19 @@ def crew(request: pytest.FixtureRequest) -> Iterator[Crew]:
     """All guests that this run is to see, in the order in which their tests wait for them."""
     guests = [guest for item in request.session.items if (guest := _wanted(item))]
     with Crew(guests, request.config.getoption("--guests")) as crew:
+        request.config.stash[CREW] = crew
         yield crew
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say how long each guest took."""
+    if crew := config.stash.get(CREW, None):
+        terminalreporter.section("seconds of the guests")
+        for guest, seconds in crew.seconds():
+            terminalreporter.line(f"{seconds:7.0f}  {guest.name}")
+        terminalreporter.line(f"{sum(seconds for _, seconds in crew.seconds()):7.0f}  all")
 
 
 @pytest.fixture(scope="session")

@@ -46,6 +46,14 @@ class Crew:
         """
         return self._results[guest].result()
 
+    def seconds(self) -> list[tuple[Wanted, float]]:
+        """Return how long each guest took that has ended, in the order in which they began."""
+        return [
+            (guest, result.result().seconds)
+            for guest, result in self._results.items()
+            if result.done() and not result.cancelled() and not result.exception()
+        ]
+
     def __enter__(self) -> "Crew":
         return self
 
