@@ -128,7 +128,6 @@ test-unit:
 	$(VENV)/bin/pytest tests/unit
 
 test-host: native
-	$(MAKE) -C pam test
 	$(VENV)/bin/pytest tests/host
 
 test-vm:

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -109,7 +110,7 @@ class ServiceBench:
         assert self._bus.stdout is not None
         assert self._bus.stdout.readline()
 
-    def start(self, *, ready: bool = True) -> None:
+    def start(self, *options: str, ready: bool = True) -> None:
         """Start the service, with what an earlier one stored, and wait until it is ready."""
         fds = list(self.store.values())
         environ = {
@@ -124,7 +125,8 @@ class ServiceBench:
         moves = " ".join(f"{3 + index}<&{fd} {fd}<&-" for index, fd in enumerate(copies))
         command = (
             f"exec {moves}; export LISTEN_PID=$$; "
-            f"exec {PYTHON} -m yama_session.service --policy {self.policy} --run {self.run}"
+            f"exec {PYTHON} -m yama_session.service --policy {self.policy} --run {self.run} "
+            + shlex.join(options)
         )
         with self.log.open("ab") as log:
             self.service = subprocess.Popen(

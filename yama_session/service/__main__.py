@@ -18,6 +18,7 @@ from yama_session.service import programs
 from yama_session.service.accounts import Accounts
 from yama_session.service.alive import hold
 from yama_session.service.bus import Service
+from yama_session.service.connection import POLKIT_LIMIT
 from yama_session.service.grants import Grants
 from yama_session.service.handler import Handler
 from yama_session.service.manager import Manager
@@ -29,27 +30,27 @@ from yama_session.service.state import PolicyState
 _log = logging.getLogger("yama_session.service")
 
 
-async def _serve(policy_dir: Path, run_dir: Path, stored: dict[str, OwnedFd]) -> None:
+async def _serve(options: argparse.Namespace, stored: dict[str, OwnedFd]) -> None:
     """Answer until the bus goes or a signal comes."""
     notifier = Notifier(os.environ.get("NOTIFY_SOCKET", ""))
     with programs.loaded(stored, notifier):
-        await _answer(policy_dir, run_dir, stored, notifier)
+        await _answer(options, stored, notifier)
 
 
 async def _answer(
-    policy_dir: Path, run_dir: Path, stored: dict[str, OwnedFd], notifier: Notifier
+    options: argparse.Namespace, stored: dict[str, OwnedFd], notifier: Notifier
 ) -> None:
-    records = Records(run_dir / "sessions", Session)
-    policy = PolicyState(policy_dir, run_dir, Accounts())
+    records = Records(options.run / "sessions", Session)
+    policy = PolicyState(options.policy, options.run, Accounts())
     # What is wrong is in the journal. Answer all the same: by the last good
     # policy, or logins go by their fallback; `status` says why.
     with contextlib.suppress(Refusal):
         await policy.start()
     manager = Manager(policy, records, notifier)
     manager.recover(stored)
-    grants = Grants(Records(run_dir / "grants", Grant))
+    grants = Grants(Records(options.run / "grants", Grant))
     grants.recover()
-    service = Service(Handler(manager, policy, grants))
+    service = Service(Handler(manager, policy, grants), options.polkit_limit)
     await service.connect()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -79,6 +80,13 @@ def main() -> int:
         "--run", type=Path, default=Path("/run/yama-session"), help="where sessions are recorded"
     )
     parser.add_argument(
+        "--polkit-limit",
+        type=float,
+        default=POLKIT_LIMIT,
+        metavar="SECONDS",
+        help="how long polkit may take to answer where nobody is asked (default: %(default)g)",
+    )
+    parser.add_argument(
         "--withdraw",
         action="store_true",
         help="instead, take back what a service that is gone has let processes trace",
@@ -92,7 +100,7 @@ def main() -> int:
             asyncio.run(_withdraw(options.run))
         else:
             with hold(options.run / "alive"):
-                asyncio.run(_serve(options.policy, options.run, stored_fds(os.environ)))
+                asyncio.run(_serve(options, stored_fds(os.environ)))
     except (OSError, YamaSessionError) as error:
         _log.error("stopping: %s", error)
         return 1

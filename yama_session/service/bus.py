@@ -21,7 +21,14 @@ from dbus_next.message import Message
 
 from yama_session.native import OwnedFd
 from yama_session.service.caller import Caller
-from yama_session.service.connection import DBUS, BusLine, Connection, variant, variants
+from yama_session.service.connection import (
+    DBUS,
+    POLKIT_LIMIT,
+    BusLine,
+    Connection,
+    variant,
+    variants,
+)
 from yama_session.service.interface import (
     INTERFACE,
     METHODS,
@@ -100,11 +107,12 @@ class Service:
 
     Args:
         handler: answers them.
+        polkit_limit: see :class:`yama_session.service.connection.Connection`.
     """
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, polkit_limit: float = POLKIT_LIMIT) -> None:
         self._handler = handler
-        self._connection = Connection(self._on_call)
+        self._connection = Connection(self._on_call, polkit_limit)
         self._turn = asyncio.Lock()
         self._patient = Slots("calls that wait for an answer")
         self._holding = 0

@@ -41,10 +41,16 @@ class Connection:
     Args:
         on_call: is given each method call, and the descriptors that came with
             it, which it owns.
+        polkit_limit: seconds for an answer of polkit's that no person is asked for.
     """
 
-    def __init__(self, on_call: Callable[[Message, list[OwnedFd]], None]) -> None:
+    def __init__(
+        self,
+        on_call: Callable[[Message, list[OwnedFd]], None],
+        polkit_limit: float = POLKIT_LIMIT,
+    ) -> None:
         self._on_call = on_call
+        self._polkit_limit = polkit_limit
         self._bus: MessageBus | None = None
         self._writing = asyncio.Lock()
         self._asked: dict[int, asyncio.Future[Message]] = {}
@@ -144,7 +150,7 @@ class Connection:
                 cancellation,
             ],
         )
-        limit = PERSON_LIMIT if interactive else POLKIT_LIMIT
+        limit = PERSON_LIMIT if interactive else self._polkit_limit
         try:
             answer = await self._ask(question, limit)
         except TimeoutError:
