@@ -6,9 +6,11 @@ from pathlib import Path
 
 import page
 import pytest
+from boots import Boot, boots
 from crew import FOLDERS, Crew
 from wanted import Wanted
 
+BOOTS = pytest.StashKey[list[Boot]]()
 CREW = pytest.StashKey[Crew]()
 
 collect_ignore = [folder.name for folder in FOLDERS]
@@ -26,34 +28,38 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(trylast=True)  # of what -k and -m have left
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long guests out unless they are asked for, and put the longest first."""
+    """Leave long files out unless they are asked for, and divide the others among guests.
+
+    The tests wait for their guests in the order in which those are started.
+    """
     if not config.getoption("--long"):
         long = [item for item in items if item.get_closest_marker("long")]
         items[:] = [item for item in items if item not in long]
         config.hook.pytest_deselected(items=long)
     known = page.seconds()
-
-    def seconds(item: pytest.Item) -> float:
-        guest = _wanted(item)
-        return known.get(guest.row, guest.timeout) if guest else 0.0
-
-    items.sort(key=seconds, reverse=True)
+    files = {id(item): file for item in items if (file := _wanted(item))}
+    plan = boots(files.values(), lambda file: known.get(file.row, file.timeout))
+    config.stash[BOOTS] = plan
+    order = [file for boot in plan for file in boot.files]
+    items.sort(key=lambda item: order.index(files[id(item)]) if id(item) in files else -1)
 
 
 def _wanted(item: pytest.Item) -> Wanted | None:
-    """Return the guest that a test is about."""
-    guest = item.callspec.params.get("wanted") if isinstance(item, pytest.Function) else None
-    assert guest is None or isinstance(guest, Wanted)
-    return guest
+    """Return the file that a test is about."""
+    if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
+        return None
+    wanted = item.callspec.params.get("wanted")
+    return wanted if isinstance(wanted, Wanted) else None
 
 
 @pytest.fixture(scope="session")
-def crew(request: pytest.FixtureRequest) -> Iterator[Crew]:
-    """All guests that this run is to see, in the order in which their tests wait for them."""
-    guests = [guest for item in request.session.items if (guest := _wanted(item))]
-    with Crew(guests, request.config.getoption("--guests")) as crew:
-        request.config.stash[CREW] = crew
+def crew(pytestconfig: pytest.Config) -> Iterator[Crew]:
+    """All guests that this run is to see."""
+    plan = pytestconfig.stash[BOOTS]
+    with Crew(plan, pytestconfig.getoption("--guests")) as crew:
+        pytestconfig.stash[CREW] = crew
         yield crew
 
 
@@ -63,8 +69,8 @@ def pytest_terminal_summary(
     """Say how long each guest took."""
     if crew := config.stash.get(CREW, None):
         terminalreporter.section("seconds of the guests")
-        for guest, seconds in crew.seconds():
-            terminalreporter.line(f"{seconds:7.0f}  {guest.name}")
+        for boot, seconds in crew.seconds():
+            terminalreporter.line(f"{seconds:7.0f}  {boot.name}")
         terminalreporter.line(f"{sum(seconds for _, seconds in crew.seconds()):7.0f}  all")
 
 

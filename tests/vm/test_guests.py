@@ -1,8 +1,8 @@
-"""Each file in the folders here boots a kernel of its own and runs there, as root.
+"""Each file in the folders here runs in a guest with a kernel of its own, as root.
 
 What a test in the guest proves is told there; here only the guest is judged:
 its kernel must not complain, and tests must have run and passed. What a file
-asks for is told in `running/wanted.py`.
+asks for, and with whom it shares a guest, is told in `running/wanted.py`.
 """
 
 from collections.abc import Iterator
@@ -10,14 +10,16 @@ from collections.abc import Iterator
 import page
 import pytest
 from _pytest.mark import ParameterSet
+from boots import Said, problem, said
 from crew import FOLDERS, Crew
+from kernel_lab.console import tail
 from wanted import Wanted, guests
 
 pytestmark = pytest.mark.vm
 
 
 def parameters() -> Iterator[ParameterSet]:
-    """Yield one parameter for each guest that a test file asks for."""
+    """Yield one parameter for each machine that a test file asks for."""
     for module in sorted(file for folder in FOLDERS for file in folder.glob("test_*.py")):
         for wanted in guests(module):
             marks = [pytest.mark.long] if wanted.long else []
@@ -28,8 +30,11 @@ def parameters() -> Iterator[ParameterSet]:
 def test_guest(wanted: Wanted, crew: Crew, rows: list[page.Row]) -> None:
     """Every test of the module passes in a guest that stays healthy."""
     result = crew.result(wanted)
-    last = result.output.rstrip().rpartition("\n")[2].strip("= ")
-    rows.append((*wanted.row, result.problem or last))
-    assert result.ok, result.explain()
-    assert " passed" in last
-    assert " skipped" not in last
+    wrong = problem(wanted, result)
+    own = said(result.output).get(wanted.module.name, Said("", None))
+    rows.append((*wanted.row, wrong or own.last))
+    console = tail(result.console) if result.problem else "(nothing is wrong with it)"
+    assert wrong is None, f"{wrong}\n--- output\n{own.output}\n--- console\n{console}"
+    assert own.status == 0, f"status {own.status}\n--- output\n{own.output}"
+    assert " passed" in own.last
+    assert " skipped" not in own.last

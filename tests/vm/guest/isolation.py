@@ -3,7 +3,19 @@
 from collections.abc import Iterator
 
 import pytest
-from logins import SYSCTL, set_sysctl
+from logins import SYSCTL, end_logins, set_sysctl
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what is said to every file but the first of its guest."""
+    parser.addoption("--later", action="store_true", help="others have run in this guest")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_left(pytestconfig: pytest.Config) -> None:
+    """End what the logins of earlier files have left."""
+    if pytestconfig.getoption("--later"):
+        end_logins("alice", "bob", "carol")
 
 
 @pytest.fixture(autouse=True)

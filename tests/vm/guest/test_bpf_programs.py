@@ -1,4 +1,4 @@
-# guest: --debian --kernel 6.12 --timeout 900
+# guest: --debian --kernel 6.12 --alone --timeout 900
 # guest: --debian --kernel 6.1 --kernel 7.3 --long --timeout 900
 """The BPF programs on the kernels that Debian ships: what they enforce, and that they stay."""
 

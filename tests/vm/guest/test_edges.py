@@ -1,4 +1,4 @@
-# guest: --suite bookworm --timeout 900
+# guest: --alone --suite bookworm --timeout 900
 """Odd callers, missing calls, a name service that hangs, an upgrade: confined or refused."""
 
 import json

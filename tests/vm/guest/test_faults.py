@@ -1,4 +1,4 @@
-# guest: --timeout 600
+# guest: --alone --timeout 600
 """Whatever breaks, a login is confined by the fallback or refused, and soon (point 9)."""
 
 import contextlib

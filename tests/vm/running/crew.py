@@ -1,7 +1,6 @@
 """Guests side by side: each keeps about one processor busy."""
 
 import os
-import shlex
 import shutil
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
+from boots import Boot
 from kernel_lab import GuestOptions, GuestResult, run_guest
 from wanted import Wanted
 
@@ -18,39 +18,40 @@ HERE = Path(__file__).parents[1]
 FOLDERS = (HERE / "guest", HERE / "breakages")
 EXAMPLES = HERE.parents[1] / "examples"
 PASSED_ON = ("SOAK_LOGINS",)
-OPTIONS = "-c /dev/null --rootdir=/share -p isolation -p no:cacheprovider -ra -v --tb=short"
+RUNNER = Path(__file__).with_name("files")
 
 
 class Crew:
     """Guests that are started in their order, some at a time.
 
     Args:
-        guests: what is wanted.
+        boots: the guests.
         at_once: how many run at a time. One alone passes its output on as it comes;
             that of several is kept, so that it can be shown one after the other.
     """
 
-    def __init__(self, guests: Iterable[Wanted], at_once: int) -> None:
+    def __init__(self, boots: Iterable[Boot], at_once: int) -> None:
         self._live = at_once == 1
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(at_once, "guest")
-        self._results: dict[Wanted, Future[GuestResult]] = {
-            guest: self._pool.submit(self._run, guest) for guest in guests
+        self._results: dict[Boot, Future[GuestResult]] = {
+            boot: self._pool.submit(self._run, boot) for boot in boots
         }
+        self._boots = {file: boot for boot in self._results for file in boot.files}
 
-    def result(self, guest: Wanted) -> GuestResult:
-        """Wait for what becomes of a guest.
+    def result(self, file: Wanted) -> GuestResult:
+        """Wait for what becomes of the guest in which a file runs.
 
         Raises:
             LabError: the lab could not start it.
         """
-        return self._results[guest].result()
+        return self._results[self._boots[file]].result()
 
-    def seconds(self) -> list[tuple[Wanted, float]]:
+    def seconds(self) -> list[tuple[Boot, float]]:
         """Return how long each guest took that has ended, in the order in which they began."""
         return [
-            (guest, result.result().seconds)
-            for guest, result in self._results.items()
+            (boot, result.result().seconds)
+            for boot, result in self._results.items()
             if result.done() and not result.cancelled() and not result.exception()
         ]
 
@@ -67,19 +68,20 @@ class Crew:
         self._stop.set()
         self._pool.shutdown(cancel_futures=True)
 
-    def _run(self, guest: Wanted) -> GuestResult:
+    def _run(self, boot: Boot) -> GuestResult:
+        first = boot.files[0]
+        given = [f"{name}={os.environ[name]}" for name in PASSED_ON if name in os.environ]
         with tempfile.TemporaryDirectory(prefix="guest-") as scratch:
-            share = _share(Path(scratch) / "share")
-            given = [f"{name}={os.environ[name]}" for name in PASSED_ON if name in os.environ]
-            command = ["env", "PYTHONPATH=/share", *given, "python3", "-m", "pytest"]
+            share = Path(scratch) / "share"
+            _fill(share, boot)
             return run_guest(
-                guest.kernel,
-                [*command, *shlex.split(OPTIONS), f"/share/{guest.module.name}"],
+                first.kernel,
+                ["env", *given, "sh", f"/share/{RUNNER.name}"],
                 GuestOptions(
-                    image=guest.image,
-                    suite=guest.suite,
-                    cmdline=guest.cmdline,
-                    timeout=guest.timeout,
+                    image=first.image,
+                    suite=first.suite,
+                    cmdline=first.cmdline,
+                    timeout=boot.timeout,
                     share=share,
                 ),
                 on_output=_show if self._live else None,
@@ -87,14 +89,16 @@ class Crew:
             )
 
 
-def _share(place: Path) -> Path:
-    """Make a directory for the guest with its tests and the examples."""
+def _fill(place: Path, boot: Boot) -> None:
+    """Make a directory for the guest with all tests, those that it is to run, and the examples."""
     for folder in FOLDERS:
         shutil.copytree(
             folder, place, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
         )
     shutil.copytree(EXAMPLES, place / "examples")
-    return place
+    shutil.copy(RUNNER, place)
+    lines = [f"{file.module.name} {file.timeout:.0f}\n" for file in boot.files]
+    (place / "list").write_text("".join(lines), encoding="ascii")
 
 
 def _show(output: bytes) -> None:

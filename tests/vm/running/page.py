@@ -10,9 +10,10 @@ Row = tuple[str, ...]
 _HEAD = """\
 # What the guests of the session tests have shown
 
-Written by `make test-sessions`: each file of `tests/vm` in a machine of its
-own with systemd and real logins, on Debian 12 (bookworm) or 13 (trixie). A row
-is of the last run of its file; `make test-sessions` runs all of them.
+Written by `make test-sessions`: each file of `tests/vm` in a machine with
+systemd and real logins, on Debian 12 (bookworm) or 13 (trixie); files that
+want the same machine share it. A row is of the last run of its file; `make
+test-sessions` runs all of them.
 
 | file | Debian | kernel | result |
 | --- | --- | --- | --- |

@@ -9,6 +9,11 @@ A file may say what it needs:
 Each such line is a guest, or one for each kernel and suite that it names. `--stock` is
 a kernel of the lab's without the series, `--debian` the one that Debian ships. A long
 one runs only if it is asked for (`pytest --long`, `make test-sessions`).
+
+Files that want the same machine share a guest, in which they run one after the other.
+So a file leaves the machine as it was: its services, its files, its settings; logins are
+ended for it. One that does not, or that needs a machine that has just booted, is to have
+a guest to itself and says `--alone`; a long one has that too.
 """
 
 import argparse
@@ -37,11 +42,19 @@ class Wanted:
     cmdline: str
     timeout: float
     long: bool
+    alone: bool = False
 
     @property
     def name(self) -> str:
         """The name of its test."""
         return f"{self.module.stem}-{self.suite}-{self.kernel}"
+
+    @property
+    def machine(self) -> object:
+        """What files that may share a guest have in common; itself if it is to be alone."""
+        if self.alone or self.long:
+            return self
+        return self.suite, self.kernel, self.image, self.cmdline
 
     @property
     def row(self) -> tuple[str, str, str]:
@@ -59,7 +72,8 @@ def guests(module: Path) -> Iterator[Wanted]:
     parser.add_argument("--cmdline", default="")
     parser.add_argument("--suite", action="append", choices=get_args(Suite))
     parser.add_argument("--timeout", type=float, default=600.0)
-    parser.add_argument("--long", action="store_true")
+    for word in ("long", "alone"):
+        parser.add_argument(f"--{word}", action="store_true")
     lines = [
         line.removeprefix("# guest:")
         for line in module.read_text(encoding="utf-8").splitlines()
@@ -68,4 +82,13 @@ def guests(module: Path) -> Iterator[Wanted]:
     for line in lines or [""]:
         said = parser.parse_args(shlex.split(line))
         for suite, kernel in product(said.suite or ["bookworm"], said.kernel or [KERNEL]):
-            yield Wanted(module, suite, kernel, said.image, said.cmdline, said.timeout, said.long)
+            yield Wanted(
+                module,
+                suite,
+                kernel,
+                said.image,
+                said.cmdline,
+                said.timeout,
+                said.long,
+                said.alone,
+            )
