@@ -11,6 +11,7 @@
 PYTHON	:= /usr/bin/python3
 VENV	:= .venv
 KERNEL	?= 6.12
+KERNELS	:= $(notdir $(wildcard kernel/series/*))
 DESTDIR	?=
 PREFIX	?= /usr
 SITE	:= $(PREFIX)/lib/python3/dist-packages
@@ -118,7 +119,15 @@ demo: packages native
 	demo/run
 
 test:
-	+@tests/parts setup lint test-unit test-host series-check test-kernel test-vm
+	+@$(PYTHON) tests/parts.py setup test-unit lint+test-host series-check images test-vm+test-kernel
+
+# Kernels and roots, before there are guests: those are held to limits of time.
+images:
+	kernel/lab build $(KERNEL)
+	kernel/lab build $(KERNEL) --stock
+	for kernel in $(KERNELS); do \
+		kernel/lab run $$kernel --debian --dry-run -- true >/dev/null || exit 1; \
+	done
 
 lint:
 	$(VENV)/bin/ruff check .
@@ -145,7 +154,7 @@ test-sessions: packages native
 
 # Two hours and more for each kernel: every patch is built, then seven variants.
 test-kernels: packages native
-	for kernel in $(notdir $(wildcard kernel/series/*)); do \
+	for kernel in $(KERNELS); do \
 		kernel/lab check $$kernel && kernel/lab test $$kernel && \
 			kernel/lab test --debug $$kernel || exit 1; \
 	done
@@ -160,6 +169,6 @@ clean:
 
 .PHONY: all help setup packages native pam install install-python install-pam \
 	install-data uninstall demo test lint test-unit test-host test-vm test-sessions \
-	series-check test-kernel test-kernels bench clean
+	series-check images test-kernel test-kernels bench clean
 # The steps of `setup` and `test` build on one another: in order, one at a time.
 .NOTPARALLEL:

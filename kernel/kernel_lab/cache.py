@@ -6,6 +6,7 @@ It is outside the checkout, so that a clean clone finds it again.
 import fcntl
 import hashlib
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,3 +47,29 @@ def locked(name: str) -> Iterator[None]:
             say(f"waiting for another lab that holds '{name}'")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def processor(stop: threading.Event | None = None) -> Iterator[None]:
+    """Hold one of the machine's processors among all labs of this cache; wait if need be.
+
+    What keeps one busy, and is held to limits of time, takes one, so that labs
+    that run side by side do not make each other late.
+
+    Args:
+        stop: ends the waiting once it is set; then none is held.
+    """
+    stop = stop or threading.Event()
+    directory = cache_root() / "locks"
+    directory.mkdir(parents=True, exist_ok=True)
+    while not stop.is_set():
+        for number in range(os.cpu_count() or 1):
+            with (directory / f"processor-{number}").open("w", encoding="ascii") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                yield
+                return
+        stop.wait(0.5)
+    yield

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from kernel_lab import build, console, debian, rootfs
+from kernel_lab.cache import processor
 from kernel_lab.errors import Exit, LabError
 from kernel_lab.paths import GUEST_DIR
 from kernel_lab.project import project_image
@@ -104,8 +105,8 @@ def run_guest(
     """Boot a kernel, run a command in the guest as root, and power off.
 
     The kernel, the root image and the project in it are made first if they are
-    not in the cache. The disk is a snapshot: nothing survives but what is
-    written to the share.
+    not in the cache; then the guest waits for a processor. The disk is a
+    snapshot: nothing survives but what is written to the share.
 
     Args:
         kernel: "6.12" and the like.
@@ -120,7 +121,9 @@ def run_guest(
     options = options or GuestOptions()
     with tempfile.TemporaryDirectory(prefix="kernel-lab-") as scratch:
         machine = prepare(kernel, command, options, Path(scratch))
-        return _boot(machine, options.timeout, on_output, stop or threading.Event())
+        stop = stop or threading.Event()
+        with processor(stop):
+            return _boot(machine, options.timeout, on_output, stop)
 
 
 def prepare(kernel: str, command: Sequence[str], options: GuestOptions, scratch: Path) -> Machine:

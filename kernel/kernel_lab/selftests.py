@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kernel_lab import build, console, exceptions, series
-from kernel_lab.cache import cache_root, digest, locked
+from kernel_lab.cache import cache_root, digest, locked, processor
 from kernel_lab.command import run, say
 from kernel_lab.errors import LabError
 from kernel_lab.guest import GuestOptions, run_guest
@@ -67,7 +67,8 @@ def suite(kernel: str, targets: Sequence[str], *, stock: bool) -> Suite:
             work = directory.with_name(f"{directory.name}.new")
             shutil.rmtree(work, ignore_errors=True)
             _copy_tree(source, patches, work / "tree")
-            _install(work, targets)
+            with processor():
+                _install(work, targets)
             (work / "installed").rename(directory)
             shutil.rmtree(work)
     listed = (directory / "kselftest-list.txt").read_text(encoding="utf-8").split()
