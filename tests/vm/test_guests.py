@@ -5,6 +5,7 @@ its kernel must not complain, and tests must have run and passed. What a file
 asks for, and with whom it shares a guest, is told in `running/wanted.py`.
 """
 
+import faulthandler
 from collections.abc import Iterator
 
 import page
@@ -29,6 +30,7 @@ def parameters() -> Iterator[ParameterSet]:
 @pytest.mark.parametrize("wanted", list(parameters()))
 def test_guest(wanted: Wanted, crew: Crew, rows: list[page.Row]) -> None:
     """Every test of the module passes in a guest that stays healthy."""
+    faulthandler.cancel_dump_traceback_later()  # guests have limits of their own
     result = crew.result(wanted)
     wrong = problem(wanted, result)
     own = said(result.output).get(wanted.module.name, Said("", None))
