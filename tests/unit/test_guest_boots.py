@@ -93,6 +93,7 @@ guest: end a.py 0
 guest: begin b.py
 FAILED b.py::test_it
 == 1 failed, 2 passed in 2.00s ==
+Nov 30 18:53:01 guest sshd[88]: service unavailable
 
 guest: end b.py 1
 guest: begin c.py

@@ -66,8 +66,10 @@ class Said:
 
     @property
     def last(self) -> str:
-        """Its last line, which sums up."""
-        return self.output.rstrip().rpartition("\n")[2].strip("= ")
+        """The line that sums up: pytest's last in a frame, else the last."""
+        lines = self.output.rstrip().splitlines() or [""]
+        framed = [line for line in lines if line.startswith("=")]
+        return (framed or lines)[-1].strip("= ")
 
 
 def said(output: str) -> dict[str, Said]:
