@@ -34,7 +34,7 @@ def test_guest(wanted: Wanted, crew: Crew, rows: list[page.Row]) -> None:
     result = crew.result(wanted)
     wrong = problem(wanted, result)
     own = said(result.output).get(wanted.module.name, Said("", None))
-    rows.append((*wanted.row, wrong or own.last))
+    rows.append((*wanted.row, wrong or own.last + own.counted))
     console = tail(result.console) if result.problem else "(nothing is wrong with it)"
     assert wrong is None, f"{wrong}\n--- output\n{own.output}\n--- console\n{console}"
     assert own.status == 0, f"status {own.status}\n--- output\n{own.output}"

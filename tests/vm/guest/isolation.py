@@ -23,5 +23,6 @@ def _same_sysctl() -> Iterator[None]:
     """Put kernel.yama.ptrace_scope back to what it was."""
     before = int(SYSCTL.read_text(encoding="ascii")) if SYSCTL.exists() else None
     yield
-    if before is not None:
+    # The last level is for good.
+    if before is not None and int(SYSCTL.read_text(encoding="ascii")) != 3:
         set_sysctl(before)

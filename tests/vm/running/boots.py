@@ -12,6 +12,7 @@ ROOM = 400.0
 _SECTION = re.compile(
     r"^guest: begin (\S+)\n(.*?)(?:^guest: end \1 (\d+)$|\Z)", re.MULTILINE | re.S
 )
+_COUNTED = re.compile(r"^guest: counted (.*)$", re.MULTILINE)
 _KILLED = (124, 137)  # what timeout(1) says, or the shell of it
 
 
@@ -70,6 +71,12 @@ class Said:
         lines = self.output.rstrip().splitlines() or [""]
         framed = [line for line in lines if line.startswith("=")]
         return (framed or lines)[-1].strip("= ")
+
+    @property
+    def counted(self) -> str:
+        """What the tests have counted, for the page of results; "" if nothing."""
+        found = _COUNTED.search(self.output)
+        return f"; {found[1].strip()}" if found else ""
 
 
 def said(output: str) -> dict[str, Said]:

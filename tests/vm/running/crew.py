@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -99,6 +100,9 @@ def _fill(place: Path, boot: Boot) -> None:
     shutil.copy(RUNNER, place)
     lines = [f"{file.module.name} {file.timeout:.0f}\n" for file in boot.files]
     (place / "list").write_text("".join(lines), encoding="ascii")
+    if boot.files[0].prepare:
+        program, *words = boot.files[0].prepare
+        subprocess.run([sys.executable, place / program, *words, place], check=True)
 
 
 def _show(output: bytes) -> None:

@@ -5,10 +5,13 @@ A file may say what it needs:
     # guest: --stock
     # guest: --debian --kernel 6.12 --cmdline lsm=landlock
     # guest: --debian --kernel 6.1 --suite bookworm --suite trixie --long
+    # guest: --prepare "reach_table.py yama 2"
 
 Each such line is a guest, or one for each kernel and suite that it names. `--stock` is
 a kernel of the lab's without the series, `--debian` the one that Debian ships. A long
-one runs only if it is asked for (`pytest --long`, `make test-sessions`).
+one runs only if it is asked for (`pytest --long`, `make test-sessions`). To prepare a
+guest, a program of that folder runs on the host and puts into the share what the test
+needs. A line that a test writes into the file `counted` there is shown with its result.
 
 Files that want the same machine share a guest, in which they run one after the other.
 So a file leaves the machine as it was: its services, its files, its settings; logins are
@@ -43,6 +46,7 @@ class Wanted:
     timeout: float
     long: bool
     alone: bool = False
+    prepare: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -54,7 +58,7 @@ class Wanted:
         """What files that may share a guest have in common; itself if it is to be alone."""
         if self.alone or self.long:
             return self
-        return self.suite, self.kernel, self.image, self.cmdline
+        return self.suite, self.kernel, self.image, self.cmdline, self.prepare
 
     @property
     def row(self) -> tuple[str, str, str]:
@@ -72,6 +76,7 @@ def guests(module: Path) -> Iterator[Wanted]:
     parser.add_argument("--cmdline", default="")
     parser.add_argument("--suite", action="append", choices=get_args(Suite))
     parser.add_argument("--timeout", type=float, default=600.0)
+    parser.add_argument("--prepare", type=shlex.split, default=[])
     for word in ("long", "alone"):
         parser.add_argument(f"--{word}", action="store_true")
     lines = [
@@ -91,4 +96,5 @@ def guests(module: Path) -> Iterator[Wanted]:
                 said.timeout,
                 said.long,
                 said.alone,
+                tuple(said.prepare),
             )
