@@ -1,4 +1,4 @@
-# guest: --timeout 400
+# guest: --alone --timeout 400
 """What users of similar means complain of, each as a test: it does not happen here.
 
 The name of a test says the means and the complaint; where it was read stands

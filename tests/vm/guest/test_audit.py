@@ -1,4 +1,4 @@
-# guest: --timeout 1500
+# guest: --alone --timeout 1500
 """In real logins on the series' kernel the audit is right about each channel.
 
 What it says of its own process outside is compared with what the same login

@@ -1,4 +1,4 @@
-# guest: --debian --kernel 6.12 --timeout 600
+# guest: --debian --kernel 6.12 --alone --timeout 600
 # guest: --debian --kernel 6.1 --kernel 7.3 --long --timeout 600
 """The memory that is counted for the programs is full: a fork fails, or the child is confined."""
 

@@ -1,4 +1,4 @@
-# guest: --debian --kernel 6.12
+# guest: --debian --kernel 6.12 --alone
 # guest: --debian --kernel 6.1 --kernel 7.3 --long
 """Switched off, the programs stay as long as they confine somebody, and go then."""
 

@@ -1,4 +1,4 @@
-# guest: --debian --kernel 6.12 --timeout 900
+# guest: --debian --kernel 6.12 --alone --timeout 900
 # guest: --debian --kernel 6.1 --kernel 7.3 --long --timeout 900
 # guest: --debian --suite trixie --kernel 6.12 --long --timeout 900
 """What works outside of a session works inside of one that BPF confines.

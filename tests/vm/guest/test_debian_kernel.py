@@ -1,4 +1,4 @@
-# guest: --debian --kernel 6.12 --timeout 300
+# guest: --debian --kernel 6.12 --alone --timeout 300
 # guest: --debian --kernel 6.1 --kernel 7.3 --long --timeout 300
 """Debian's own kernels, as they are shipped: what the BPF enforcer stands on is there."""
 

@@ -1,6 +1,6 @@
 """A set-uid program tells its caller nothing of a process that its caller cannot see."""
 
-# guest: --suite bookworm --suite trixie
+# guest: --alone --suite bookworm --suite trixie
 
 import contextlib
 import json

@@ -1,3 +1,4 @@
+# guest: --alone
 """Two logins of one user: one domain each, or one for both (point 2)."""
 
 import contextlib

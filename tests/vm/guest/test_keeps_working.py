@@ -1,3 +1,4 @@
+# guest: --alone
 """What works outside of a session works inside of one (point 8).
 
 bob is exempt: what he gets is what the machine gives without a session.

@@ -1,3 +1,4 @@
+# guest: --alone
 """How a session may be left, and all the ways in which it may not (point 6)."""
 
 import os

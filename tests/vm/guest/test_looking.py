@@ -1,4 +1,4 @@
-# guest: --timeout 600
+# guest: --alone --timeout 600
 """What the looking commands say of a process is what the kernel does."""
 
 import json

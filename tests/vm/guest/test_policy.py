@@ -1,4 +1,4 @@
-# guest: --timeout 400
+# guest: --alone --timeout 400
 """A policy is edited on a machine that people log in to: no mistake takes it out of force."""
 
 import contextlib

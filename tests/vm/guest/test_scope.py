@@ -1,3 +1,4 @@
+# guest: --alone
 """Who may attach to whom, by the session's scope and the sysctl (point 7)."""
 
 import shlex

@@ -1,3 +1,4 @@
+# guest: --alone
 """The view `user`: a session sees its own, and what is of its user wherever it was started."""
 
 import contextlib
