@@ -16,7 +16,6 @@ from yama_session.native import ffi, lib
 
 #: What no view closes, and why not; as ``kernel/CHANNELS.md`` says.
 STAYS_OPEN = {
-    "futex(FUTEX_LOCK_PI)": "would break mutexes that are shared with a hidden process",
     "bind(AF_NETLINK) to a port number": "a port number is a process number by default only",
 }
 #: A user that has no process, on any machine.

@@ -25,7 +25,6 @@ from yama_session.audit.judge import told, told_outside
 from yama_session.audit.scene import Scene
 from yama_session.native import lib
 
-_IPC = ("an ipc namespace of its own", "left behind by who made or used the object")
 _PORT = ("a network namespace of its own", "a port number, a process number by default only")
 _GETPID = 11  # semctl(2)
 _NETLINK_SOCK_DIAG = 4
@@ -49,11 +48,11 @@ def channels() -> Iterator[Channel]:
         _fdinfo_lock,
         BY_VIEW,
     )
-    yield Channel("traces.shm", family, "/proc/sysvipc/shm: cpid, lpid", _shm_file, *_IPC)
-    yield Channel("traces.msg", family, "/proc/sysvipc/msg: lspid, lrpid", _msg_file, *_IPC)
-    yield Channel("traces.shmctl", family, "shmctl(IPC_STAT): shm_cpid", _shmctl, *_IPC)
-    yield Channel("traces.msgctl", family, "msgctl(IPC_STAT): msg_lspid", _msgctl, *_IPC)
-    yield Channel("traces.semctl", family, "semctl(GETPID)", _semctl, *_IPC)
+    yield Channel("traces.shm", family, "/proc/sysvipc/shm: cpid, lpid", _shm_file, BY_VIEW)
+    yield Channel("traces.msg", family, "/proc/sysvipc/msg: lspid, lrpid", _msg_file, BY_VIEW)
+    yield Channel("traces.shmctl", family, "shmctl(IPC_STAT): shm_cpid", _shmctl, BY_VIEW)
+    yield Channel("traces.msgctl", family, "msgctl(IPC_STAT): msg_lspid", _msgctl, BY_VIEW)
+    yield Channel("traces.semctl", family, "semctl(GETPID)", _semctl, BY_VIEW)
     yield Channel("traces.netlink-file", family, "/proc/net/netlink: Pid", _netlink_file, *_PORT)
     yield Channel(
         "traces.netlink-diag", family, "netlink_diag: ndiag_portid", _netlink_diag, *_PORT
