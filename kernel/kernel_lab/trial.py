@@ -39,6 +39,7 @@ SEARCHES = {
 ARGUMENTS = {"yama:fuzz": "--seconds 120", "yama:stress": "120"}
 # Seconds, where the usual limit does not do.
 LIMITS = {
+    "yama:cost_test": 180,
     "landlock:fs_test": 180,
     "yama:fault_test": 180,
     "pidfd:pidfd_poll_test": 180,

@@ -133,10 +133,28 @@ def test_calls_are_those_of_the_kernel_s_page_with_the_same_verdict() -> None:
         "setpgid(pid)",  # finds only children
         "setpriority(PRIO_USER)",  # would set it for all processes of the user
         "ioprio_set(IOPRIO_WHO_USER)",
+        "kill(-1)",  # would signal all of them
         "ptrace(PTRACE_ATTACH)",  # would stop the target; PTRACE_SEIZE looks up the same way
+        "futex(FUTEX_LOCK_PI2)",  # look the owner up as FUTEX_LOCK_PI does
+        "futex(FUTEX_TRYLOCK_PI)",
+        "futex(FUTEX_CMP_REQUEUE_PI)",
         "inotify_add_watch(/proc/\\<pid\\>)",  # among the look-ups in procfs
         "fcntl(F_GETLK)",  # among the traces
-        "socket(NETLINK_CONNECTOR): fork, exec and exit of every process",  # an event
+        "shmctl(IPC_STAT, SHM_STAT_ANY): shm_cpid, shm_lpid",
+        "msgctl(IPC_STAT, MSG_STAT_ANY): msg_lspid, msg_lrpid",
+        "semctl(GETPID)",
+        # need a file, a queue or a pidfd that the target had a part in
+        "fcntl(F_GETOWN), SIOCGPGRP of a file from outside",
+        "fcntl(F_GETOWN_EX) of a terminal after F_SETFL(O_ASYNC)",
+        "mqueue file system: NOTIFY_PID",
+        "pidfd_send_signal of a pidfd from before",
+        "signals of a file to a group with hidden members",
+        # events
+        "socket(NETLINK_CONNECTOR): fork, exec and exit of every process",
+        "inotify_add_watch(/proc)",
+        "fanotify_mark(/proc)",
+        "fcntl(F_NOTIFY) of /proc",
+        "time of a call with a number",  # for the benchmark
     }
 
 
