@@ -102,7 +102,8 @@ def _fill(place: Path, boot: Boot) -> None:
     (place / "list").write_text("".join(lines), encoding="ascii")
     if boot.files[0].prepare:
         program, *words = boot.files[0].prepare
-        subprocess.run([sys.executable, place / program, *words, place], check=True)
+        prepared = boot.files[0].module.with_name(program)
+        subprocess.run([sys.executable, prepared, *words, place], check=True)
 
 
 def _show(output: bytes) -> None:
