@@ -118,14 +118,6 @@ def test_everybody_else_is_hidden_and_nobody_else_is_shown(alice: Login) -> None
         alice.check(f"kill {hers}")
 
 
-def test_sessions_of_one_user_see_each_other_though_they_are_apart() -> None:
-    with policy(BY_SESSION), Login("alice") as one, Login("alice") as other:
-        assert one.domain_id() != other.domain_id()
-        pid = other.spawn("sleep 613")
-        assert reaches(one, pid)
-        assert reaches(other, int(one.check("echo $$")))
-
-
 def test_narrower_domains_inside_judge_for_themselves(alice: Login) -> None:
     inside = alice.spawn("sleep 614")
     with unit_of("alice") as own:
@@ -164,6 +156,14 @@ def test_audit_in_such_a_session(alice: Login) -> None:
     found = json.loads(alice.run("yama-session audit --family procfs --json").out)
     assert found["confined_by"] == ["yama"]
     assert any(note.startswith("the view is user: ") for note in found["notes"])
+
+
+def test_sessions_of_one_user_see_each_other_though_they_are_apart() -> None:
+    with policy(BY_SESSION), Login("alice") as one, Login("alice") as other:
+        assert one.domain_id() != other.domain_id()
+        pid = other.spawn("sleep 613")
+        assert reaches(one, pid)
+        assert reaches(other, int(one.check("echo $$")))
 
 
 def test_policy_of_a_stricter_view_nests_for_the_next_login() -> None:
