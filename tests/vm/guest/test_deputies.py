@@ -1,6 +1,6 @@
 """A set-uid program tells its caller nothing of a process that its caller cannot see."""
 
-# guest: --alone --suite bookworm --suite trixie
+# guest: --long --timeout 1800 --suite bookworm --suite trixie
 
 import contextlib
 import json
