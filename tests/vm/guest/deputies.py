@@ -10,7 +10,7 @@ from typing import Any
 
 TABLE = Path(__file__).with_name("deputies.toml")
 RELEASES = {"bookworm": "12", "trixie": "13"}
-SUFFIXES = ("/root", "/exe", "/stat", "/fd/0")  # what {name} stands for, below /proc/N
+SUFFIXES = ("/root", "/exe", "/stat")  # what {name} stands for, below /proc/N
 
 _PAGE = """\
 # Deputies: set-uid programs and the names that they are given
@@ -21,15 +21,17 @@ A program that gains a uid or a capability by `execve(2)` looks up names that
 somebody without it has chosen. In a session it must not tell what the session
 cannot see: a name of a hidden process answers as one of a free number. Here is
 what Debian has of such programs, and what they take. Where there is a number, the
-program was run in a confined login so often, with names of three hidden processes
-(another user's, root's, one of the same user outside of the session) and of a free
+program was run in a confined login so often, with names of two hidden processes
+(another user's, and one of the same user outside of the session) and of a free
 number: status, standard output and standard error were the same. *Blind* are ways
 in which it answers alike for a visible process too, since it refuses earlier.
-Programs that are not installed in the guests have the reason there.
+Programs that were not run have the reason there.
 
 PID 1 is not hidden from a set-uid program: `pam_limits` in `su` and `sudo` reads
 `/proc/1/limits`. Who has the capability with real and effective uid alike sees
-all, as a root shell and `sudo ps` do.
+all, as a root shell and `sudo ps` do. A program that `super` runs has its caller's
+real uid, unless `super.tab` says `uid=root`, and sees what the caller sees. `pkexec`
+asks for its parent, and aborts if that is hidden.
 
 | program | package | Debian | gains | takes from its caller | ways tried |
 | --- | --- | --- | --- | --- | --- |
@@ -49,6 +51,7 @@ class Program:
     tries: tuple[str, ...] = ()
     blind: tuple[str, ...] = ()
     untried: str = ""
+    tells: str = ""  # why it tells all the same
 
     def row(self) -> str:
         """Return the program's line of the page."""
@@ -56,6 +59,8 @@ class Program:
         if self.blind:
             tried = f"{tried}, " if tried else ""
             tried += f"{len(self.blind)} blind"
+        if self.tells:
+            tried += f"; **tells**: {self.tells}"
         debian = RELEASES.get(self.release, ", ".join(RELEASES.values()))
         paths = self.path.split() if self.path.startswith("/") else [self.path]
         path = ", ".join(f"`{path}`" if self.path.startswith("/") else path for path in paths)
