@@ -327,7 +327,6 @@ WORKS = {
     "schroot": ("schroot -c here -d / -- id -un", "bob"),
     "userv": ("userv --file 0=note bob answer && echo done", "done"),
     "procmail": ("printf 'Subject: s\n\nbody\n' | procmail; grep body /var/mail/bob", "body"),
-    "ping": ("ping -q -c 1 localhost | grep -o '1 received'", "1 received"),
     "firejail": (
         "firejail --quiet --noprofile sleep 30 & sleep 2; firejail --list | grep -c 'sleep 30';"
         " firejail --quiet --join=$! echo joined; firejail --shutdown=$! >/dev/null 2>&1; wait;"
@@ -335,6 +334,8 @@ WORKS = {
         "1\njoined",
     ),
 }
+if RELEASE == "bookworm":  # Debian 13's gains nothing
+    WORKS["ping"] = ("ping -q -c 1 localhost | grep -o '1 received'", "1 received")
 
 
 @pytest.mark.parametrize("name", WORKS)
