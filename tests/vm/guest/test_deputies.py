@@ -329,7 +329,7 @@ WORKS = {
     "procmail": ("printf 'Subject: s\n\nbody\n' | procmail; grep body /var/mail/bob", "body"),
     "firejail": (
         "firejail --quiet --noprofile sleep 30 & sleep 2; firejail --list | grep -c 'sleep 30';"
-        " firejail --quiet --join=$! echo joined; firejail --shutdown=$! >/dev/null 2>&1; wait;"
+        " firejail --quiet --join=$! echo joined; firejail --shutdown=$! >/dev/null 2>&1; wait $!;"
         " firejail --list",
         "1\njoined",
     ),
