@@ -14,6 +14,7 @@ from yama_session.reach.facts import (
     MAX_GENERATIONS,
     NOBODY,
     Enclosure,
+    Thread,
     Tracer,
     UserNamespace,
 )
@@ -163,11 +164,14 @@ def test_a_grant_counts_at_each_level_in_the_domain_that_it_was_made_for() -> No
 
 def test_one_thread_outside_closes_the_memory_but_not_the_name() -> None:
     viewer = task(1, chain(DOMAIN))
-    split = task(2, chain(DOMAIN), threads=(chain(DOMAIN), None))
+    main = Thread(1000, chain(DOMAIN))
+    split = task(2, chain(DOMAIN), threads=(main, Thread(1000)))
     assert verdicts(viewer, split) == (YES, NO, NO)
-    deeper = replace(split, threads=(chain(DOMAIN), chain(DOMAIN, ALL)))
+    deeper = replace(split, threads=(main, Thread(1000, chain(DOMAIN, ALL))))
     assert verdicts(viewer, deeper) == (YES, YES, YES)
     assert verdicts(task(1, chain(USER)), split) == (YES, YES, YES)
+    others = replace(split, threads=(main, Thread(0)))
+    assert verdicts(task(1, chain(USER)), others) == (YES, NO, NO)
 
 
 def test_a_view_follows_parents_only_so_far_but_a_level_all_the_way() -> None:

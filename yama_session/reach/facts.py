@@ -90,6 +90,19 @@ class Enclosure:
 
 
 @dataclass(frozen=True)
+class Thread:
+    """One thread of a process, as the kernel judges it.
+
+    Args:
+        uid: its real uid.
+        enclosure: its domain, ``None`` for none.
+    """
+
+    uid: int
+    enclosure: Enclosure | None = None
+
+
+@dataclass(frozen=True)
 class Tracer:
     """Who may trace a process by a relation.
 
@@ -137,8 +150,7 @@ class Task:
         hidepid: what its own /proc hides by mount option; ``None``: not readable.
         seccomp: whether it is under a seccomp filter.
         enclosure: its domain with what is around it, ``None`` if that is not known.
-        threads: the domains of all its threads, each ``None`` for none;
-            ``None`` as a whole if that is not known. The uids of threads are its own.
+        threads: all its threads, ``None`` if they are not known.
         named: whom it has named with ``PR_SET_PTRACER``, ``None`` if not known.
         granted: whom it was granted to, in which domain; ``None`` if not known.
         memory_ns: the user namespace in which its program was started.
@@ -164,7 +176,7 @@ class Task:
     hidepid: str | None = "off"
     seccomp: bool = False
     enclosure: Enclosure | None = None
-    threads: tuple[Enclosure | None, ...] | None = None
+    threads: tuple[Thread, ...] | None = None
     named: Tracer | None = None
     granted: Tracer | None = None
     memory_ns: UserNamespace | None = None

@@ -25,6 +25,7 @@ from yama_session.reach.facts import (
     Enclosure,
     Machine,
     Task,
+    Thread,
 )
 
 _GRANT = "'yama-session allow-attach' grants it"
@@ -285,16 +286,23 @@ def _view_of_each(pair: Pair, innermost: Enclosure, *, access: bool) -> Answer:
 def _refusal(pair: Pair, domain: Enclosure, *, access: bool) -> Answer | None:
     """Return why one of the viewer's domains hides the target, ``None`` if it does not.
 
-    Access to one thread is access to the memory of all, so for that none of
-    them may be outside.
+    Access to one thread is access to the memory of all, so for that it must
+    show each of them.
     """
-    target = pair.target
-    if domain.view is View.ALL or (domain.view is View.USER and _same_user(pair)):
+    viewer, target = pair.viewer, pair.target
+    if domain.view is View.ALL:
         return None
-    places = [target.enclosure, *(target.threads or ())] if access else [target.enclosure]
-    reason = f"the view of domain {domain.id} is {domain.view.word}, and {target} "
-    if not all(domain.contains(place) for place in places):
-        return no("view", f"{reason} or a thread of it is outside", _LESS_VIEW)
+
+    def shows(thread: Thread) -> bool:
+        own = thread.uid == viewer.uid.real and not target.kernel_thread
+        return (domain.view is View.USER and own) or domain.contains(thread.enclosure)
+
+    main = Thread(target.uid.real, target.enclosure)
+    reason = f"the view of domain {domain.id} is {domain.view.word}, and {target}"
+    if not shows(main):
+        return no("view", f"{reason} is {_whereabouts(target)}", _LESS_VIEW)
+    if access and not all(map(shows, target.threads or ())):
+        return no("view", f"{reason} has a thread that it does not show", _LESS_VIEW)
     if domain.view is View.INFERIORS and _descends(pair, view=True) is not Verdict.YES:
         return no("view", f"{reason} does not descend from the viewer", _LESS_VIEW)
     return None

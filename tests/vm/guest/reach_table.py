@@ -39,6 +39,7 @@ from yama_session.reach.facts import (
     Ids,
     Machine,
     Task,
+    Thread,
     Tracer,
     UserNamespace,
 )
@@ -122,7 +123,6 @@ class Member:
     info: DomainInfo | None = None
     user_ns: UserNamespace = INITIAL
     subreaper: bool = False
-    exits: bool = False
     threads: list[Member] = field(default_factory=list)
 
     @property
@@ -138,7 +138,9 @@ class Member:
             parent = parent.parent
         return (*found, COORDINATOR, INIT)
 
-    def task(self, identity: str, named: Tracer, granted: Tracer, tracer: int) -> Task:
+    def task(
+        self, identity: str, named: Tracer, granted: Tracer, tracer: int, others: str = ""
+    ) -> Task:
         """Return it as the rules know it.
 
         Args:
@@ -147,6 +149,7 @@ class Member:
             named: whom it has named as its tracer.
             granted: whom it was granted to.
             tracer: who traces it.
+            others: who its other threads are, if not the same.
         """
         who = IDENTITIES["c" if identity == "." and self.in_namespace else identity]
         user_ns = self.user_ns
@@ -166,7 +169,13 @@ class Member:
             self.ancestors(),
             tracer=tracer,
             enclosure=self.enclosure,
-            threads=tuple(place.enclosure for place in (self, *self.threads)),
+            threads=(
+                Thread(who.uid[0], self.enclosure),
+                *(
+                    Thread(IDENTITIES[others or identity].uid[0], thread.enclosure)
+                    for thread in self.threads
+                ),
+            ),
             named=named,
             granted=granted,
             memory_ns=INITIAL,
@@ -297,6 +306,7 @@ class Target:
     named: Tracer = NOBODY
     granted: Tracer = NOBODY
     tracer: int = 0
+    others: str = ""
 
 
 class Steps:
@@ -332,6 +342,15 @@ class Steps:
         self._level = level
 
     def become(self, identity: str) -> None:
+        threads = [
+            str(thread.number)
+            for target in self._chosen
+            for thread in target.member.threads
+            if not target.others
+        ]
+        if threads:
+            numbers = ",".join(str(target.member.number) for target in self._chosen)
+            self._words.append(f"t{','.join(threads)};c{identity}t{numbers};")
         self._words.append(f"c{identity}")
         for target in self._chosen:
             target.identity = identity
@@ -395,7 +414,9 @@ class Steps:
                 )
 
     def _task(self, target: Target) -> Task:
-        return target.member.task(target.identity, target.named, target.granted, target.tracer)
+        return target.member.task(
+            target.identity, target.named, target.granted, target.tracer, target.others
+        )
 
     def _viewer_task(self, identity: str) -> Task:
         return self._viewer.task(identity, NOBODY, NOBODY, 0)
@@ -424,7 +445,7 @@ def _of_kernel(pid: int) -> Task:
         ALL_CAPS,
         INITIAL,
         kernel_thread=pid == KTHREADD,
-        threads=(None,),
+        threads=(Thread(0),),
         named=NOBODY,
         granted=NOBODY,
         memory_ns=INITIAL,
@@ -442,6 +463,7 @@ def ask_in_all_relations(
     *,
     grants: bool,
     traces: bool,
+    level: Scope,
 ) -> None:
     """Ask while the targets stand in each relation to the viewer.
 
@@ -456,6 +478,7 @@ def ask_in_all_relations(
         lineage: the viewer's ancestors, or who else of them can be named.
         grants: whether the kernel knows grants.
         traces: whether a level leaves the viewer the right to trace.
+        level: the level of the machine.
     """
     steps.choose(targets)
     if not targets:
@@ -475,9 +498,10 @@ def ask_in_all_relations(
             steps.grant(str(tracer.number), Tracer(tracer.pid, tracer.enclosure))
             steps.ask()
         steps.grant("-", NOBODY)
-    steps.trace("!", COORDINATOR)
-    steps.ask()
-    steps.untrace("!")
+    if level is not Scope.NO_ATTACH:  # nobody can be traced by who has not begun before
+        steps.trace("!", COORDINATOR)
+        steps.ask()
+        steps.untrace("!")
     if not traces:
         return
     ours = [target for target in targets if target.member.in_namespace]
@@ -522,6 +546,7 @@ def ask_everything(
                     lineage,
                     grants=grants,
                     traces=level is Scope.CLASSIC and len(levels) == 1,
+                    level=level,
                 )
 
     ask(targets)
@@ -829,16 +854,24 @@ def both_table(
 
 
 def threads_table(views: Sequence[View], *, grants: bool) -> Iterator[Scene]:
-    """A target with two threads, each in or outside of the viewer's domain, or deeper in it."""
-    for view, inner, related in product(views, (None, *views), (True, False)):
+    """A target with two threads, each in or outside of the viewer's domain, or deeper in it.
+
+    The other thread is of the same uid, or stays root's, which matters to the
+    view `user` alone.
+    """
+    for view, inner, related, others in product(views, (None, *views), (True, False), ("", ".")):
         for place in PLACES:
+            if others and View.USER not in (view, inner):
+                continue
             script, viewer, target, lineage = _with_threads(view, inner, related, place)
+            target.others = others
             steps = ask_everything(
                 script, viewer, [target], lineage, grants=grants, identities=("sSbf", "na")
             )
             words = view.word if inner is None else f"{view.word} {inner.word}"
             relation = "parent" if related else "stranger"
-            yield steps.scene(f"threads [{words}], {relation}, {place}")
+            also = ", the other is root's" if others else ""
+            yield steps.scene(f"threads [{words}], {relation}, {place}{also}")
 
 
 def _with_threads(
@@ -1129,7 +1162,9 @@ def _views_count(domains: int, grants: bool) -> int:
     return total
 
 
-def _scopes_count(domains: int, levels: int, grants: bool, overrides: bool) -> int:
+def _scopes_count(
+    domains: int, levels: int, grants: bool, overrides: bool, *, traced: bool = True
+) -> int:
     total = 0
     for depth in range(domains + 1):
         for origin in range(depth + 1):
@@ -1137,7 +1172,7 @@ def _scopes_count(domains: int, levels: int, grants: bool, overrides: bool) -> i
                 viewers = len(SCOPE_VIEWERS[inside])
                 crowd = _crowd(depth, origin, 1, origin if inside else None, inside)
                 asked = crowd.all * (1 + len(SCOPE_IDENTITIES[1]))
-                asked += crowd.related(crowd.all, grants)
+                asked += crowd.related(crowd.all, grants) - (not traced) * crowd.all
                 chains = 1 + (overrides and depth > 0 and not (inside and not origin))
                 total += len(Scope) ** depth * chains * viewers * (levels * asked + 2)
     return total
@@ -1155,7 +1190,9 @@ def _both_count(domains: int, levels: int, grants: bool) -> int:
 
 
 def _threads_count(grants: bool) -> int:
-    scenes = len(View) * (1 + len(View)) * 2 * len(PLACES)
+    # Of the pairs of views those with the view user have another variant.
+    views = len(View) * (1 + len(View)) + (1 + len(View)) + (len(View) - 1)
+    scenes = views * 2 * len(PLACES)
     crowd = Crowd(1, 0, 1)
     asked = 1 + 1 + len("sSbfna") + 2 * (crowd.related(1, grants) + 1)
     return scenes * len(VIEWER_IDENTITIES[False]) * (asked + 2)
@@ -1171,7 +1208,7 @@ def counts(enforcer: str, domains: int) -> dict[str, int]:
         "threads": _threads_count(yama),
         "depth": len(View) * 2 * 2,
         "scopes": _scopes_count(domains, levels, yama, yama),
-        "no-attach": _scopes_count(domains, 1, yama, yama),
+        "no-attach": _scopes_count(domains, 1, yama, yama, traced=False),
     }
 
 

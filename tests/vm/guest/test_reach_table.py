@@ -1,4 +1,4 @@
-# guest: --prepare "reach_table.py yama 2" --long --timeout 1200
+# guest: --prepare "reach_table.py yama 2"
 # guest: --kernel 6.1 --kernel 7.3 --prepare "reach_table.py yama 2" --long --timeout 1200
 """The rules in every case with up to two domains: not one in which the kernel says something else.
 

@@ -1,4 +1,4 @@
-# guest: --debian --kernel 6.12 --prepare "reach_table.py bpf 2" --long --timeout 1200
+# guest: --debian --kernel 6.12 --prepare "reach_table.py bpf 2"
 # guest: --debian --kernel 6.1 --kernel 7.3 --prepare "reach_table.py bpf 2" --long --timeout 1200
 """The same cases for the BPF programs: each difference is one that the documentation names."""
 
