@@ -172,6 +172,8 @@ def test_one_thread_outside_closes_the_memory_but_not_the_name() -> None:
     assert verdicts(task(1, chain(USER)), split) == (YES, YES, YES)
     others = replace(split, threads=(main, Thread(0)))
     assert verdicts(task(1, chain(USER)), others) == (YES, NO, NO)
+    together = task(2, threads=(Thread(1000), Thread(0)))
+    assert verdicts(task(1, chain(USER)), together) == (YES, YES, YES)
 
 
 def test_a_view_follows_parents_only_so_far_but_a_level_all_the_way() -> None:

@@ -286,8 +286,8 @@ def _view_of_each(pair: Pair, innermost: Enclosure, *, access: bool) -> Answer:
 def _refusal(pair: Pair, domain: Enclosure, *, access: bool) -> Answer | None:
     """Return why one of the viewer's domains hides the target, ``None`` if it does not.
 
-    Access to one thread is access to the memory of all, so for that it must
-    show each of them.
+    Access to one thread is access to the memory of all. So where one of them
+    has gone into a domain alone, it must show each for that.
     """
     viewer, target = pair.viewer, pair.target
     if domain.view is View.ALL:
@@ -301,7 +301,9 @@ def _refusal(pair: Pair, domain: Enclosure, *, access: bool) -> Answer | None:
     reason = f"the view of domain {domain.id} is {domain.view.word}, and {target}"
     if not shows(main):
         return no("view", f"{reason} is {_whereabouts(target)}", _LESS_VIEW)
-    if access and not all(map(shows, target.threads or ())):
+    threads = target.threads or ()
+    differ = len({thread.enclosure for thread in threads}) > 1
+    if access and differ and not all(map(shows, threads)):
         return no("view", f"{reason} has a thread that it does not show", _LESS_VIEW)
     if domain.view is View.INFERIORS and _descends(pair, view=True) is not Verdict.YES:
         return no("view", f"{reason} does not descend from the viewer", _LESS_VIEW)

@@ -476,7 +476,7 @@ def ask_in_all_relations(
         viewer: the viewer.
         targets: the targets, all in one identity.
         lineage: the viewer's ancestors, or who else of them can be named.
-        grants: whether the kernel knows grants.
+        grants: whether it is the series: it knows grants, and who is named sees.
         traces: whether a level leaves the viewer the right to trace.
         level: the level of the machine.
     """
@@ -504,8 +504,9 @@ def ask_in_all_relations(
         steps.untrace("!")
     if not traces:
         return
-    ours = [target for target in targets if target.member.in_namespace]
-    traced = ours if viewer.in_namespace else targets
+    traced = targets
+    if viewer.in_namespace:  # it has the right only to those that it sees, being named
+        traced = [target for target in targets if target.member.in_namespace and grants]
     if traced:
         steps.choose(traced)
         # Where the viewer has no privilege it sees them only by that.
@@ -750,7 +751,7 @@ def views_table(domains: int, views: Sequence[View], *, grants: bool) -> Iterato
     Args:
         domains: how many domains a scene may have.
         views: the views that there are.
-        grants: whether the kernel knows grants.
+        grants: whether it is the series: it knows grants, and who is named sees.
     """
     for depth in range(domains + 1):
         for chain in product(views, repeat=depth):
@@ -796,7 +797,7 @@ def scopes_table(
     Args:
         domains: how many domains a scene may have.
         sysctls: the levels that the machine is set to.
-        grants: whether the kernel knows grants.
+        grants: whether it is the series: it knows grants, and who is named sees.
         overrides: whether a scope can replace the sysctl.
     """
     for depth in range(domains + 1):
@@ -1132,8 +1133,9 @@ def _of_everything(crowd: Crowd, viewers: int, grants: bool, viewer_inside: bool
     early, late = map(len, TARGET_IDENTITIES)
     cases = crowd.all * (1 + late) + crowd.outside * (1 + early)
     cases += crowd.related(crowd.outside, grants) + crowd.related(crowd.all, grants)
-    # Those that the viewer may trace: all of them, or those in its namespace when they are A.
-    cases += crowd.inside if viewer_inside else crowd.outside + crowd.all
+    # Those that the viewer may trace: all of them, or, if that makes it see them, those in
+    # its namespace when they are A.
+    cases += crowd.inside * grants if viewer_inside else crowd.outside + crowd.all
     return viewers * (cases + 2)
 
 

@@ -34,7 +34,7 @@
  *	dNUMBER;	and lets go of them
  *	l1	kernel.yama.ptrace_scope is 1
  *	qXYZ;	the viewer asks about each target, in one identity after the other; `.` is
- *		its main thread as it is, others are threads that are made for it
+ *		what it is itself, others are those of threads that are made for it
  *	uXYZ;	the same, and each target traces the viewer while it is asked about
  *	pXYZ;	it asks about processes 1 and 2, which are of no scene
  *	h	write the numbers that the kernel has for all, and wait for a line of input
@@ -265,21 +265,51 @@ static int look(pid_t pid)
 	strcat(name, "/cwd");
 	if (readlinkat(proc_fd, name, text, sizeof(text)) >= 0)
 		answer |= READ;
-	if (!ptrace(PTRACE_SEIZE, pid, 0, 0)) {
+	if (!ptrace(PTRACE_SEIZE, pid, 0, 0))
 		answer |= ATTACHED;
-		detach(pid);
-	}
 	if (!kill(pid, 0) || errno == EPERM)
 		answer |= FOUND;
 	return answer;
+}
+
+static pthread_t make_thread(void *(*job)(void *), void *argument)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, 1 << 16);
+	errno = pthread_create(&thread, &attributes, job, argument);
+	if (errno)
+		fail("pthread_create");
+	return thread;
+}
+
+static void *look_at_all(void *tid)
+{
+	*(pid_t *)tid = gettid();
+	for (int i = 0; i < stage->asked_count; i++)
+		stage->answers[stage->answer_count++] = "0123456789abcdef"[look(stage->asked[i])];
+	return NULL;
+}
+
+/*
+ * By a thread that ends then, and with it lets go of all that it has attached to.
+ * To let go of each one it would have to be stopped, which takes far longer.
+ */
+static void answer(void)
+{
+	pid_t tid;
+
+	pthread_join(make_thread(look_at_all, &tid), NULL);
+	while (!tgkill(getpid(), tid, 0))
+		sched_yield();
 }
 
 static void make_viewer(char name);
 
 static void obey(void)
 {
-	int i;
-
 	switch (self->order) {
 	case 'v':
 		make_viewer(self->word);
@@ -297,9 +327,7 @@ static void obey(void)
 		detach(self->about);
 		break;
 	case 'q':
-		for (i = 0; i < stage->asked_count; i++)
-			stage->answers[stage->answer_count++] =
-				"0123456789abcdef"[look(stage->asked[i])];
+		answer();
 		break;
 	}
 }
@@ -323,18 +351,6 @@ static void *be_viewer(void *place)
 	become(self->word);
 	tell(&self->ready);
 	serve();
-}
-
-static void make_thread(void *(*job)(void *), void *argument)
-{
-	pthread_attr_t attributes;
-	pthread_t thread;
-
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, 1 << 16);
-	errno = pthread_create(&thread, &attributes, job, argument);
-	if (errno)
-		fail("pthread_create");
 }
 
 static void make_viewer(char name)

@@ -30,31 +30,35 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
-@pytest.mark.parametrize("identity", ".sbfnac")
-def test_what_is_read_of_a_process_is_what_was_made_of_it(family: Family, identity: str) -> None:
+def test_what_is_read_of_a_process_is_what_was_made_of_it(family: Family) -> None:
     script, viewer, targets, _lineage = among_all(family)
-    if identity in "sb":
-        targets = [target for target in targets if not target.member.in_namespace]
+    outside = [target for target in targets if not target.member.in_namespace]
     steps = Steps(script, viewer, targets)
-    if identity != ".":
-        steps.become(identity)
     steps.hold()
-    line = steps.scene("").line
+    for identity in "sbfnac":
+        steps.choose(outside if identity in "sb" else targets)
+        steps.become(identity)
+        steps.hold()
+    wrong = []
     with subprocess.Popen(
         [SHARE / "scenes"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as program:
         assert program.stdin is not None
         assert program.stdout is not None
-        print(line, file=program.stdin, flush=True)
-        held = program.stdout.readline()
-        pids = [int(word) for word in held.split()]
-        assert len(pids) == len(script.members), held
-        wrong = [
-            f"{target.word}: {what}"
-            for target in targets
-            for what in differences(target, look.task(pids[target.member.number]), pids)
-        ]
-        program.communicate("\n")
+        print(steps.scene("").line, file=program.stdin, flush=True)
+        for identity in ".sbfnac":
+            held = program.stdout.readline()
+            pids = [int(word) for word in held.split()]
+            assert len(pids) == len(script.members), held
+            for target in outside if identity in "sb" else targets:
+                target.identity = identity
+                read = look.task(pids[target.member.number])
+                wrong += [
+                    f"{target.word} as {identity}: {what}"
+                    for what in differences(target, read, pids)
+                ]
+            print(file=program.stdin, flush=True)
+        program.communicate()
     assert program.returncode == 0
     assert not wrong, "\n".join(wrong)
     assert targets
