@@ -85,9 +85,12 @@ static void fail(const char *what)
 /* each a lock on a file of its own */
 static void take_lock(void)
 {
+	static int fd = -1;	/* one number for all, each has its own table */
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	int fd = memfd_create("locked", 0);
 
+	/* A chain would hand on more files than a process may have. */
+	close(fd);
+	fd = memfd_create("locked", 0);
 	if (fd < 0 || fcntl(fd, F_SETLK, &lock))
 		fail("F_SETLK");
 }
