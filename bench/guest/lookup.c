@@ -20,7 +20,9 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -29,13 +31,14 @@
 #include "measure.h"
 
 #define FAR	30000	/* as many digits as the others, see LAST_PID in steps.py */
+#define SAMPLES	51
+#define BATCH	20
 
 /* who is looked for, by number and by name */
 static pid_t pid;
 static char path[32];
 
 static int file;	/* to be owned */
-static int error;	/* of the last call, or 0 */
 
 static long call_kill(void)
 {
@@ -181,21 +184,51 @@ static const struct call {
 	{ "futex", call_futex },
 }, *current;
 
-static void make_call(void)
+/* who is looked up by each call, and what that took */
+static struct target {
+	const char *name;
+	pid_t pid;
+	double samples[SAMPLES];
+	int error;
+} targets[] = {
+	{ .name = "hidden" }, { .name = "free" }, { .name = "far", .pid = FAR },
+	{ .name = "known" },	/* only by those calls that take a name */
+};
+
+static void sample(struct target *t, int i)
 {
-	error = current->call() < 0 ? errno : 0;
+	unsigned long start;
+	long result = 0;
+
+	pid = t->pid;
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	start = __rdtsc();
+	for (int j = 0; j < BATCH; j++)
+		result = current->call();
+	t->samples[i] = (double)(__rdtsc() - start) / BATCH;
+	t->error = result < 0 ? errno : 0;
 }
 
-/* returns the error that the call gives, or 0 */
-static int measure_call(const char *whom, pid_t number)
+/*
+ * In turn, so that what changes meanwhile changes for all.  The first time is for
+ * what is filled then.
+ */
+static void measure_call(void)
 {
+	bool by_name = current->call == call_stat || current->call == call_open;
+	int n = by_name ? 4 : 3;
 	char name[64];
 
-	pid = number;
-	snprintf(path, sizeof(path), "/proc/%d", pid);
-	snprintf(name, sizeof(name), "%s-%s", current->name, whom);
-	measure(name, 51, 20, make_call);
-	return error;
+	for (int i = -1; i < SAMPLES; i++)
+		for (struct target *t = targets; t < targets + n; t++)
+			sample(t, i < 0 ? 0 : i);
+	for (struct target *t = targets; t < targets + n; t++) {
+		if (t->error != targets[0].error)
+			errx(1, "%s: a hidden number is not like a free one", current->name);
+		snprintf(name, sizeof(name), "%s-%s", current->name, t->name);
+		memcpy(samples, t->samples, sizeof(t->samples));
+		print_samples(name, SAMPLES);
+	}
 }
 
 static pid_t number_in(const char *name)
@@ -209,18 +242,13 @@ static pid_t number_in(const char *name)
 
 int main(void)
 {
-	pid_t hidden = number_in("HIDDEN"), free = number_in("FREE");
-
+	targets[0].pid = number_in("HIDDEN");
+	targets[1].pid = number_in("FREE");
+	targets[3].pid = number_in("KNOWN");
 	file = open("/dev/null", O_RDONLY);
 	if (file < 0)
 		err(1, "/dev/null");
-	for (current = calls; current < calls + sizeof(calls) / sizeof(calls[0]); current++) {
-		int e = measure_call("hidden", hidden);
-
-		if (measure_call("free", free) != e || measure_call("far", FAR) != e)
-			errx(1, "%s: a hidden number is not like a free one", current->name);
-		if (current->call == call_stat || current->call == call_open)
-			measure_call("known", number_in("KNOWN"));
-	}
+	for (current = calls; current < calls + sizeof(calls) / sizeof(calls[0]); current++)
+		measure_call();
 	return 0;
 }
