@@ -78,12 +78,8 @@ _ALWAYS_PTRACEABLE = Cell(
     "always ptraceable: it hides the session's set-uid, more capable and non-dumpable processes",
 )
 _NAMES_VISIBLE = Cell(Honour.PARTLY, "the names of all processes stay visible")
-_BY_INSTANCE = Cell(
-    Honour.PARTLY, "open and chdir may say EPERM; the link count tells the number"
-)
-_NEEDS_SERVICE = Cell(
-    Honour.PARTLY, "a private /proc needs the session service or a pid namespace"
-)
+_BY_INSTANCE = Cell(Honour.PARTLY, "open and chdir may say EPERM; the link count tells the number")
+_NEEDS_SERVICE = Cell(Honour.PARTLY, "a private /proc needs the session service or a pid namespace")
 
 HONOURS: tuple[Row, ...] = (
     _row("scope=classic", lambda r: r.scope == Scope.CLASSIC, _YES, _YES, _YES),

@@ -28,6 +28,8 @@ from yama_session.reach.facts import (
     Thread,
 )
 
+#: init and kthreadd: a set-uid program finds these two whoever runs it.
+_FIRST_TASKS = (1, 2)
 _GRANT = "'yama-session allow-attach' grants it"
 _CAPABLE = "CAP_SYS_PTRACE lifts this: ask as root"
 _LESS_VIEW = (
@@ -260,9 +262,9 @@ def by_view(pair: Pair, *, access: bool) -> Answer:
 def _is_named_by_deputy(pair: Pair, access: bool) -> bool:
     """Tell if a set-uid program looks up a name: its capability does not count then.
 
-    The name came from whoever runs it. Only init is found by everybody who is capable.
+    The name came from whoever runs it.
     """
-    return not access and pair.viewer.is_deputy and pair.target.pid != 1
+    return not access and pair.viewer.is_deputy and pair.target.pid not in _FIRST_TASKS
 
 
 def _view_of_each(pair: Pair, innermost: Enclosure, *, access: bool) -> Answer:

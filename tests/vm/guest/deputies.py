@@ -27,11 +27,13 @@ number: status, standard output and standard error were the same. *Blind* are wa
 in which it answers alike for a visible process too, since it refuses earlier.
 Programs that were not run have the reason there.
 
-PID 1 is not hidden from a set-uid program: `pam_limits` in `su` and `sudo` reads
-`/proc/1/limits`. Who has the capability with real and effective uid alike sees
-all, as a root shell and `sudo ps` do. A program that `super` runs has its caller's
-real uid, unless `super.tab` says `uid=root`, and sees what the caller sees. `pkexec`
-asks for its parent, and aborts if that is hidden.
+Two tasks are not hidden from a set-uid program: PID 1, as `pam_limits` in `su` and
+`sudo` reads `/proc/1/limits`, and kthreadd, without which `firejail` takes the
+machine for a container and runs the program without its sandbox. Who has the
+capability with real and effective uid alike sees all, as a root shell and `sudo ps`
+do. A program that `super` runs has its caller's real uid, unless `super.tab` says
+`uid=root`, and sees what the caller sees. `pkexec` asks for its parent, and aborts
+if that is hidden.
 
 | program | package | Debian | gains | takes from its caller | ways tried |
 | --- | --- | --- | --- | --- | --- |
