@@ -55,6 +55,7 @@ OF_CHAINS = {
     "readdir": "readdir(/proc)",
 }
 
+
 @dataclass(frozen=True)
 class Limit:
     """One comparison: a figure of the patched kernel with one of the stock kernel.

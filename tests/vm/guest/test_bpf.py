@@ -157,9 +157,7 @@ class TestOneConfinedOneExempt:
         assert refused.status == 125
         assert "root can" in refused.out
 
-    def test_nothing_is_said_of_others_that_is_not_known(
-        self, logins: tuple[Login, Login]
-    ) -> None:
+    def test_nothing_is_said_of_others_that_is_not_known(self, logins: tuple[Login, Login]) -> None:
         alice, bob = logins
 
         def explained(pid: int, viewer: int | str) -> list[str]:
@@ -334,5 +332,5 @@ def test_domain_is_forgotten_when_nothing_is_in_it() -> None:
         pass
     end_logins("alice")
     count = "yama-session status --json | /usr/bin/python3 -c "
-    count += "'import json, sys; print(json.load(sys.stdin)[\"service\"][\"user_domains\"])'"
+    count += '\'import json, sys; print(json.load(sys.stdin)["service"]["user_domains"])\''
     wait_for(lambda: sh(count).out.strip() == "0", "the domain is let go of", seconds=90)

@@ -160,8 +160,8 @@ def test_name_service_that_hangs_sends_a_login_to_the_fallback() -> None:
 
 def test_status_tells_the_version_of_the_kernel_s_interface() -> None:
     told = json.loads(sh("yama-session status --json").out)
-    assert told["kernel_abi"] == told["service"]["kernel_abi"] == 2
-    assert told["enforcers"]["yama"]["reason"].endswith("ABI 2")
+    assert told["kernel_abi"] == told["service"]["kernel_abi"] == 3
+    assert told["enforcers"]["yama"]["reason"].endswith("ABI 3")
 
 
 def installed() -> Iterator[Path]:

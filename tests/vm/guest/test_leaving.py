@@ -87,7 +87,7 @@ stop = threading.Event()
 thread = threading.Thread(target=stop.wait)
 thread.start()
 libc.prctl(38, 1, 0, 0, 0)
-answers = [scope(ENTER, 0, 1, 0), scope(LEAVE, THREAD)]
+answers = [scope(ENTER, 0, 1, 0), scope(LEAVE, 0), scope(LEAVE, THREAD)]
 stop.set()
 thread.join()
 print(json.dumps(answers))
@@ -143,7 +143,7 @@ def test_namespace_of_a_process_outside_cannot_be_entered(alice: Login) -> None:
 
 
 def test_second_thread_neither_enters_nor_leaves(alice: Login) -> None:
-    assert alice.json(PRELUDE + THREADS) == [EBUSY, EBUSY]
+    assert alice.json(PRELUDE + THREADS) == [EBUSY, EBUSY, EPERM]
 
 
 def test_keyring_of_a_child_does_not_replace_the_domain(alice: Login) -> None:
