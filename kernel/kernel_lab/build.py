@@ -8,7 +8,7 @@ kept by hash.
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,6 +122,18 @@ class Workshop:
         """
         names = [f"{name}/" for name in DIRECTORIES if (self.tree.path / name).is_dir()]
         return self.make(*arguments, *names, progress=progress)
+
+    def compiled(self, names: Iterable[str]) -> list[str]:
+        """Return the objects, sorted, that have been made of those of the named files that exist.
+
+        What the configuration leaves out has none.
+        """
+        objects = {name: str(Path(name).with_suffix(".o")) for name in names if name.endswith(".c")}
+        return sorted(
+            made
+            for name, made in objects.items()
+            if (self.tree.path / name).exists() and (self.objects / made).exists()
+        )
 
     def progress(self, what: str) -> Progress:
         """Return a counter that knows how many files a whole build has."""

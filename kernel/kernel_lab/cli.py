@@ -81,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--quick",
         action="store_true",
-        help="only style, that each patch applies and builds, and that numbers.toml is complete",
+        help="only style, that the series builds and each patch compiles where the series"
+        " has changes, and that numbers.toml is complete",
     )
     verb.set_defaults(verb=_check)
 

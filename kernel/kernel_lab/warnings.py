@@ -36,13 +36,7 @@ def of_compiler(workshop: Workshop, names: Collection[str]) -> Counter[str]:
         workshop: one in which everything has been compiled.
         names: files of the kernel; those that the configuration leaves out say nothing.
     """
-    sources = [name for name in names if name.endswith(".c")]
-    objects = [
-        str(Path(name).with_suffix(".o"))
-        for name in sources
-        if (workshop.tree.path / name).exists()
-        and (workshop.objects / name).with_suffix(".o").exists()
-    ]
+    objects = workshop.compiled(names)
     if not objects:
         return Counter()
     for name in objects:
