@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from bench.figures import Figures, Key
-from bench.limits import ALIKES, CALLS, COSTS, GROWTHS, LOOKUPS, NAMED, Limit, Verdict
-from bench.steps import CROWD, DEPTHS, DOMAINS, FEWEST, SESSION, TASKS, VIEWS
+from bench.limits import ALIKES, CALLS, COSTS, GROWTHS, Limit, Verdict
+from bench.steps import CROWD, DEPTHS, DOMAINS, FEWEST, SESSION, TASKS
 
 # Fewer objects than this are lost among what the kernel makes for itself meanwhile.
 ENOUGH = 1000
@@ -44,7 +44,6 @@ def page(title: str, stock: Figures, patched: Figures, verdicts: Sequence[Verdic
         "",
         *comparisons(_of(COSTS, verdicts), ("stock", "patched")),
         *_lookups(patched, _of(ALIKES, verdicts)),
-        *_cached(patched),
         *_growth(stock, patched, _of(GROWTHS, verdicts)),
         *_confined(stock, patched),
         *_ps(stock, patched),
@@ -121,7 +120,8 @@ def _lookups(patched: Figures, verdicts: Sequence[Verdict]) -> list[str]:
     """What tells a hidden number from a free one, and a free one from another."""
     text = [
         "`Alone` is a number that is free as are those around it: the look-up ends sooner",
-        "in the tree of numbers, on any kernel and for whoever asks.",
+        "in the tree of numbers, on any kernel and for whoever asks. A name is `cached` if",
+        "another viewer of the same procfs has looked at the hidden process.",
         "",
     ]
     head = ("", "free", "hidden", "ratio", "within", "limit", "spread", "alone")
@@ -135,26 +135,6 @@ def _lookups(patched: Figures, verdicts: Sequence[Verdict]) -> list[str]:
         lines += [f"## {group}", "", *text, *table(head, rows)]
         text = []
     return lines
-
-
-def _cached(patched: Figures) -> list[str]:
-    """What still tells a hidden name from a free one."""
-    text = [
-        "## A hidden name that another viewer has looked at",
-        "",
-        "The name is cached then, and refused sooner than a free one is looked up: who",
-        "counts the time learns which hidden processes somebody has looked at. No limit",
-        "is set, and `userspace-api/yama.rst` of the series names it.",
-        "",
-    ]
-    rows = []
-    for view in VIEWS:
-        for call in NAMED:
-            free = patched[Key(f"lookup {view}", f"{call}-free")].median
-            known = patched[Key(f"lookup {view}", f"{call}-known")].median
-            title = f"{LOOKUPS[call]}, view {view}"
-            rows.append([title, count(free), count(known), f"{known / free:.4f}"])
-    return [*text, *table(("", "free", "hidden and cached", "ratio"), rows)]
 
 
 def _growth(stock: Figures, patched: Figures, verdicts: Sequence[Verdict]) -> list[str]:
