@@ -23,7 +23,7 @@ PACKAGES := \
 	bc bison build-essential cpio flex kmod libelf-dev libssl-dev rsync xz-utils \
 	git patch perl sparse codespell \
 	busybox-static e2fsprogs mmdebstrap qemu-system-x86 \
-	clang libbpf-dev llvm \
+	apparmor checkpolicy clang libbpf-dev llvm \
 	libcap-dev libpam0g-dev libsystemd-dev pkg-config \
 	python3-cffi python3-dbus-next python3-dev python3-prctl python3-setuptools python3-venv \
 	bubblewrap dbus gdb pamtester procps strace sudo

@@ -28,6 +28,7 @@ _ALL = (
     Variant("debug", GUEST, "debug", cmdline=NO_ACPI, memory=4096, slowness=5),
     # The kernel has data races of its own: the first one may not end the guest.
     Variant("kcsan", GUEST, "kcsan", cmdline=f"{NO_ACPI} panic_on_warn=0", memory=4096, slowness=5),
+    Variant("lsms", GUEST, "lsms"),
     Variant("no-yama", SMALL, "no-yama", bootable=False),
     Variant("no-procfs", SMALL, "no-procfs", bootable=False),
     Variant("no-sysctl", SMALL, "no-sysctl", bootable=False),

@@ -81,6 +81,7 @@ class Crew:
                 GuestOptions(
                     image=first.image,
                     suite=first.suite,
+                    variant=first.variant,
                     cmdline=first.cmdline,
                     timeout=boot.timeout,
                     share=share,

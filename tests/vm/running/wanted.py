@@ -6,9 +6,11 @@ A file may say what it needs:
     # guest: --debian --kernel 6.12 --cmdline lsm=landlock
     # guest: --debian --kernel 6.1 --suite bookworm --suite trixie --long
     # guest: --prepare "reach_table.py yama 2"
+    # guest: --variant lsms --cmdline lsm=yama,selinux
 
 Each such line is a guest, or one for each kernel and suite that it names. `--stock` is
-a kernel of the lab's without the series, `--debian` the one that Debian ships. A long
+a kernel of the lab's without the series, `--debian` the one that Debian ships;
+`--variant` is how the lab has configured a kernel of its own. A long
 one runs only if it is asked for (`pytest --long`, `make test-sessions`). To prepare a
 guest, a program of that folder runs on the host and puts into the share what the test
 needs. A line that a test writes into the file `counted` there is shown with its result.
@@ -29,6 +31,7 @@ from typing import get_args
 
 from kernel_lab.guest import Image
 from kernel_lab.rootfs import Suite
+from kernel_lab.variant import PLAIN, VARIANTS
 
 KERNEL = "6.12"
 KERNELS: dict[Image, str] = {"series": "the series", "stock": "stock", "debian": "Debian's own"}
@@ -47,23 +50,31 @@ class Wanted:
     long: bool
     alone: bool = False
     prepare: tuple[str, ...] = ()
+    variant: str = PLAIN.name
 
     @property
     def name(self) -> str:
         """The name of its test."""
-        return f"{self.module.stem}-{self.suite}-{self.kernel}"
+        return f"{self.module.stem}-{self.suite}-{self.kernel}{self._configured('-')}"
 
     @property
     def machine(self) -> object:
         """What files that may share a guest have in common; itself if it is to be alone."""
         if self.alone or self.long:
             return self
-        return self.suite, self.kernel, self.image, self.cmdline, self.prepare
+        return self.suite, self.kernel, self.image, self.variant, self.cmdline, self.prepare
 
     @property
     def row(self) -> tuple[str, str, str]:
         """What names it on the page of results."""
-        return self.module.stem, self.suite, f"{self.kernel}, {KERNELS[self.image]}"
+        kernel = f"{self.kernel}, {KERNELS[self.image]}{self._configured(', ')}"
+        return self.module.stem, self.suite, kernel
+
+    def _configured(self, before: str) -> str:
+        """Return what is special about the kernel's configuration: "" if nothing is."""
+        if self.variant == PLAIN.name:
+            return ""
+        return before + " ".join(filter(None, (self.variant, self.cmdline)))
 
 
 def guests(module: Path) -> Iterator[Wanted]:
@@ -74,6 +85,7 @@ def guests(module: Path) -> Iterator[Wanted]:
     parser.set_defaults(image="series")
     parser.add_argument("--kernel", action="append")
     parser.add_argument("--cmdline", default="")
+    parser.add_argument("--variant", default=PLAIN.name, choices=VARIANTS)
     parser.add_argument("--suite", action="append", choices=get_args(Suite))
     parser.add_argument("--timeout", type=float, default=600.0)
     parser.add_argument("--prepare", type=shlex.split, default=[])
@@ -97,4 +109,5 @@ def guests(module: Path) -> Iterator[Wanted]:
                 said.long,
                 said.alone,
                 tuple(said.prepare),
+                said.variant,
             )
