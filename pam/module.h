@@ -43,7 +43,7 @@ struct args {
 /**
  * struct login - who logs in, and how
  * @pamh:    the handle, owner of every string here
- * @user:    name of the account
+ * @user:    name of the account by its uid, not as it was typed
  * @uid:     its uid
  * @gid:     its primary group
  * @service: PAM service; as @tty and @rhost, "" if unset

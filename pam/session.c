@@ -33,14 +33,17 @@ static int get_login(pam_handle_t *pamh, struct login *ret)
 {
 	const char *user = item(pamh, PAM_USER);
 	const struct passwd *pw = pam_modutil_getpwnam(pamh, user);
+	const struct passwd *own;
 
 	if (!pw) {
 		pam_syslog(pamh, LOG_ERR, "no account \"%s\"", user);
 		return -ENOENT;
 	}
+	/* As typed it may be an alias, or in another spelling */
+	own = pam_modutil_getpwuid(pamh, pw->pw_uid);
 	*ret = (struct login) {
 		.pamh = pamh,
-		.user = user,
+		.user = own ? own->pw_name : user,
 		.uid = pw->pw_uid,
 		.gid = pw->pw_gid,
 		.service = item(pamh, PAM_SERVICE),

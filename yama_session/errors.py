@@ -69,6 +69,10 @@ class AccountError(YamaSessionError):
     """An account could not be looked up, or does not exist."""
 
 
+class AccountMissing(AccountError):
+    """There is no such account, and the name service is sure of it."""
+
+
 class PolicyError(YamaSessionError):
     """The policy cannot be read or means nothing.
 

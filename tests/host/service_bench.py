@@ -32,6 +32,20 @@ group = "session"
 enforcer = "landlock"
 """
 
+#: The accounts of the logins, which the service sees in place of the machine's.
+PASSWD = """root:x:0:0::/root:/bin/sh
+alice:x:1000:1000::/:/bin/sh
+bob:x:1001:1001::/:/bin/sh
+eve:x:1002:1002::/:/bin/sh
+nobody:x:65534:65534::/:/bin/sh
+"""
+
+GROUP = """root:x:0:
+adm:x:4:
+sudo:x:27:
+nogroup:x:65534:
+"""
+
 _BUS = """
 <!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -82,12 +96,17 @@ class ServiceBench:
         self.run = directory / "run"
         self.store: dict[str, int] = {}
         self.log = directory / "log"
+        #: What stands in /etc in place of the machine's, and how names are looked up.
+        self.files: tuple[str, ...] = ("passwd", "group")
+        self.names: dict[str, str] = {}
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(directory / "notify"))
         self._notify.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self._bus: subprocess.Popen[bytes] | None = None
         self.service: subprocess.Popen[bytes] | None = None
         self.policy.mkdir()
+        (directory / "passwd").write_text(PASSWD)
+        (directory / "group").write_text(GROUP)
         self.set_policy(POLICY)
 
     @property
@@ -115,6 +134,7 @@ class ServiceBench:
         fds = list(self.store.values())
         environ = {
             **self.environ,
+            **self.names,
             "NOTIFY_SOCKET": str(self.directory / "notify"),
             "LISTEN_FDS": str(len(fds)),
             "LISTEN_FDNAMES": ":".join(self.store),
@@ -123,14 +143,19 @@ class ServiceBench:
         # Copies from 500 on, so that filling 3, 4, ... in turn overwrites none of them.
         copies = [fcntl.fcntl(fd, fcntl.F_DUPFD, 500) for fd in fds]
         moves = " ".join(f"{3 + index}<&{fd} {fd}<&-" for index, fd in enumerate(copies))
+        mounts = "".join(f"mount --bind {self.directory}/{n} /etc/{n}; " for n in self.files)
         command = (
-            f"exec {moves}; export LISTEN_PID=$$; "
+            f"{mounts} exec {moves}; export LISTEN_PID=$$; "
             f"exec {PYTHON} -m yama_session.service --policy {self.policy} --run {self.run} "
             + shlex.join(options)
         )
         with self.log.open("ab") as log:
             self.service = subprocess.Popen(
-                ["bash", "-c", command], env=environ, stderr=log, close_fds=False, cwd="/"
+                ["unshare", "-m", "bash", "-c", command],
+                env=environ,
+                stderr=log,
+                close_fds=False,
+                cwd="/",
             )
         for fd in copies:
             os.close(fd)

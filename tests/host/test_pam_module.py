@@ -113,6 +113,18 @@ def test_call_carries_the_login(where: Bench) -> None:
     assert len(call.unix_fds) == 2
 
 
+def test_call_carries_the_account_s_own_name(where: Bench, tmp_path: Path) -> None:
+    passwd = tmp_path / "passwd"
+    alias = f"nemo:x:{USER_UID}:{USER_UID}::/:/bin/sh\n"
+    passwd.write_text(Path("/etc/passwd").read_text() + alias)
+    enter = ["nsenter", f"--target={where.holder.pid}", "--mount"]
+    subprocess.run([*enter, "mount", "--bind", passwd, "/etc/passwd"], check=True)
+    script = give(Reply())
+    log_in(where, script, user="nemo")
+    (call,) = script.calls
+    assert call.body[2:4] == [USER_UID, USER]
+
+
 def test_leader_is_the_process_that_logs_in(where: Bench) -> None:
     leaders: list[str] = []
 

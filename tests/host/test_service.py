@@ -535,7 +535,7 @@ def test_exempt_accounts_are_left_for_the_fallback(bench: ServiceBench) -> None:
     )
     bench.start()
     file = bench.run / "exempt"
-    expected = ["yama-session exempt 1", "uid 65534", "gid 4", "uid 0", "end"]
+    expected = ["yama-session exempt 1", "uid 65534", "uid 1001", "gid 4", "uid 0", "end"]
     assert sorted(expected) == sorted(file.read_text().splitlines())
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 

@@ -109,12 +109,17 @@ def test_rule_by_service_does_not_confine_past_an_exempt_rule() -> None:
     assert rules.resolve(Login("bob", 1001, service="sshd")).settings.unconfined
 
 
+#: As the name service has them: robert is bob.
+UIDS: dict[str, int | None] = {"amy": 1, "bob": 2, "robert": 2, "eve": 3}
+GIDS: dict[str, int | None] = {"adm": 4, "guests": 5, "visitors": 5}
+
+
 @pytest.mark.parametrize(
     ("text", "users", "groups"),
     [
         ("", (), ()),
-        ('[[rule]]\npreset="open"\nmatch.user=["bob","amy"]', ("amy", "bob"), ()),
-        ('[[rule]]\npreset="open"\nmatch.group="adm"', (), ("adm",)),
+        ('[[rule]]\npreset="open"\nmatch.user=["bob","amy"]', (1, 2), ()),
+        ('[[rule]]\npreset="open"\nmatch.group="adm"', (), (4,)),
         ('[[rule]]\npreset="open"\noverride=true\nmatch.user="bob"', (), ()),
         ('[[rule]]\npreset="open"\nmatch={user="bob",group="adm"}', (), ()),
         ('[[rule]]\npreset="kiosk"\n[[rule]]\npreset="open"\nmatch.user="bob"', (), ()),
@@ -122,27 +127,46 @@ def test_rule_by_service_does_not_confine_past_an_exempt_rule() -> None:
             '[[rule]]\npreset="kiosk"\nmatch.user="eve"\n'
             '[[rule]]\npreset="open"\nmatch.group="adm"\n'
             '[[rule]]\npreset="open"\nmatch.user=["bob","eve"]',
-            ("bob",),
+            (2,),
             (),
         ),
         (
             '[[rule]]\npreset="open"\nmatch.user="bob"\n'
             '[[rule]]\npreset="kiosk"\nmatch.group="guests"\n'
             '[[rule]]\npreset="open"\nmatch.user="eve"',
-            ("bob",),
+            (2,),
             (),
         ),
         ('[[rule]]\npreset="open"\ngroup="session"\nmatch={user="bob",service="su"}', (), ()),
     ],
 )
 def test_exempt_lists_only_who_is_never_confined(
-    text: str, users: tuple[str, ...], groups: tuple[str, ...]
+    text: str, users: tuple[int, ...], groups: tuple[int, ...]
 ) -> None:
-    found = exempt(policy(text))
-    assert (users, groups) == (found.users, found.groups)
+    found = exempt(policy(text), UIDS, GIDS)
+    assert (users, groups) == (found.uids, found.gids)
 
 
-NAMES = st.sampled_from(["bob", "eve", "amy"])
+def test_alias_of_a_confined_user_is_not_exempt() -> None:
+    rules = policy(
+        '[[rule]]\npreset="kiosk"\nmatch.user="robert"\n'
+        '[[rule]]\npreset="open"\nmatch.user=["bob","amy"]'
+    )
+    assert exempt(rules, UIDS, GIDS).uids == (1,)
+
+
+def test_after_a_confined_name_that_cannot_be_told_nobody_is_exempt() -> None:
+    rules = policy(
+        '[[rule]]\npreset="open"\nmatch.user="amy"\n'
+        '[[rule]]\npreset="kiosk"\nmatch.user="carol"\n'
+        '[[rule]]\npreset="open"\nmatch.user="bob"'
+    )
+    assert exempt(rules, UIDS, GIDS).uids == (1,)
+    assert exempt(rules, {**UIDS, "carol": None}, GIDS).uids == (1, 2)
+
+
+NAMES = st.sampled_from(["bob", "eve", "amy", "robert"])
+GROUPS = ["adm", "guests", "visitors"]
 RULES = st.lists(
     st.builds(
         lambda preset, words, match: (
@@ -153,7 +177,7 @@ RULES = st.lists(
         st.one_of(
             st.just(""),
             NAMES.map('user = "{}"'.format),
-            st.sampled_from(["adm", "guests"]).map('group = "{}"'.format),
+            st.sampled_from(GROUPS).map('group = "{}"'.format),
             NAMES.map('user = "{}", group = "adm"'.format),
         ),
     ),
@@ -161,14 +185,28 @@ RULES = st.lists(
 )
 
 
-@given(RULES, NAMES, st.sets(st.sampled_from(["adm", "guests"])))
+@given(RULES, NAMES, st.sets(st.sampled_from(GROUPS)))
 def test_whoever_is_exempt_resolves_unconfined(
     rules: list[str], user: str, groups: set[str]
 ) -> None:
     rules_ = policy("".join(rules))
-    found = exempt(rules_)
-    if user in found.users or groups & set(found.groups):
-        assert rules_.resolve(Login(user, 1000, groups=groups)).settings.unconfined
+    found = exempt(rules_, UIDS, GIDS)
+    uid, gids = UIDS[user], {GIDS[group] for group in groups}
+    if uid in found.uids or gids & set(found.gids):
+        aliases = [name for name in UIDS if UIDS[name] == uid]
+        names = [name for name in GIDS if GIDS[name] in gids]
+        login = Login(user, 1000, groups=names, aliases=aliases)
+        assert rules_.resolve(login).settings.unconfined
+
+
+@given(RULES, NAMES, st.sets(st.sampled_from(GROUPS)))
+def test_what_is_asked_for_decides(rules: list[str], user: str, groups: set[str]) -> None:
+    rules_ = policy("".join(rules))
+    aliases = {name for name in UIDS if UIDS[name] == UIDS[user]}
+    users_asked, groups_asked = rules_.asked(Login(user, 1000))
+    some = Login(user, 1000, groups=groups & groups_asked, aliases=aliases & users_asked)
+    every = Login(user, 1000, groups=groups, aliases=aliases)
+    assert rules_.resolve(some) == rules_.resolve(every)
 
 
 WORDS = st.sampled_from(

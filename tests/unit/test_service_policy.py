@@ -1,6 +1,5 @@
 """What the service keeps of a policy: for itself after a restart, and for the fallback."""
 
-import asyncio
 import json
 import os
 import stat
@@ -14,7 +13,7 @@ from yama_session.levels import Scope, View
 from yama_session.policy import Floor, Source, parse
 from yama_session.policy.rules import Policy
 from yama_session.service import seat as seats
-from yama_session.service.accounts import Accounts
+from yama_session.service.accounts import Directory
 from yama_session.service.fallback import write_exempt, write_floor
 from yama_session.service.lastgood import LastGood
 
@@ -26,9 +25,12 @@ OPEN = '[[rule]]\npreset = "open"\n'
 def test_kept_policy_comes_back_with_its_files_and_lines(tmp_path: Path) -> None:
     kept = LastGood(tmp_path / "policy")
     sources = (Source(Path("/etc/a.toml"), "\n" + OPEN), Source(Path("/etc/\udcff.toml"), OPEN))
-    kept.store(sources)
-    reading = kept.load()
+    numbers = {"user": {"bob": 1001}, "group": {}}
+    kept.store(sources, numbers)
+    after = LastGood(tmp_path / "policy")
+    reading = after.load()
     assert reading is not None
+    assert after.numbers == numbers
     assert reading.sources == sources
     assert [rule.place for rule in reading.policy.rules] == ["/etc/a.toml:2", "/etc/\udcff.toml:1"]
     assert stat.S_IMODE((tmp_path / "policy").stat().st_mode) == 0o600
@@ -38,19 +40,32 @@ def test_nothing_kept_is_no_policy(tmp_path: Path) -> None:
     assert LastGood(tmp_path / "policy").load() is None
 
 
-WHOLE = json.dumps({"version": 1, "sources": [{"file": "/a", "text": OPEN}]})
+NUMBERS = {"user": {"bob": 1001}, "group": {"staff": 50}}
+WHOLE = json.dumps({"version": 2, "sources": [{"file": "/a", "text": OPEN}], "numbers": NUMBERS})
+FIRST = json.dumps({"version": 1, "sources": [{"file": "/a", "text": OPEN}]})
 
 
 def test_kept_policy_of_another_version_is_none(tmp_path: Path) -> None:
     file = tmp_path / "policy"
-    file.write_text(WHOLE)
-    assert LastGood(file).load() is not None
-    file.write_text(WHOLE.replace('"version": 1', '"version": 2'))
-    assert LastGood(file).load() is None
+    for text in (WHOLE, FIRST):
+        file.write_text(text)
+        assert LastGood(file).load() is not None
+    for version in ("3", "0", "true", '"2"'):
+        file.write_text(WHOLE.replace('"version": 2', f'"version": {version}'))
+        assert LastGood(file).load() is None
+
+
+@pytest.mark.parametrize(
+    "numbers", [None, [], {}, {"user": {}}, {"user": {}, "group": {"a": "1"}}, {"user": 1}]
+)
+def test_kept_policy_without_its_numbers_is_none(tmp_path: Path, numbers: object) -> None:
+    document = {**json.loads(WHOLE), "numbers": numbers}
+    (tmp_path / "policy").write_text(json.dumps(document))
+    assert LastGood(tmp_path / "policy").load() is None
 
 
 def test_kept_policy_that_has_become_wrong_is_none(tmp_path: Path) -> None:
-    LastGood(tmp_path / "policy").store((Source(Path("/a"), "[[rule]]\nscope = 9\n"),))
+    LastGood(tmp_path / "policy").store((Source(Path("/a"), "[[rule]]\nscope = 9\n"),), NUMBERS)
     assert LastGood(tmp_path / "policy").load() is None
 
 
@@ -58,7 +73,10 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: (
         st.lists(inner)
-        | st.dictionaries(st.sampled_from(["version", "sources", "file", "text"]), inner)
+        | st.dictionaries(
+            st.sampled_from(["version", "sources", "file", "text", "numbers", "user", "group"]),
+            inner,
+        )
     ),
 )
 
@@ -84,9 +102,9 @@ def test_garbage_is_no_kept_policy(file: Path, data: bytes) -> None:
 
 def test_policy_that_cannot_be_kept_removes_the_one_before(tmp_path: Path) -> None:
     kept = LastGood(tmp_path / "policy")
-    kept.store((Source(Path("/a"), OPEN),))
+    kept.store((Source(Path("/a"), OPEN),), NUMBERS)
     (tmp_path / ".policy.new").symlink_to("/dev/full")
-    kept.store((Source(Path("/a"), ""),))
+    kept.store((Source(Path("/a"), ""),), NUMBERS)
     assert kept.load() is None
 
 
@@ -111,10 +129,11 @@ def test_floor_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> N
 def test_exempt_list_that_cannot_be_written_exempts_nobody(tmp_path: Path) -> None:
     file = tmp_path / "exempt"
     policy = Policy(parse(OPEN + 'match.user = "root"\n', Path("policy.toml")))
-    asyncio.run(write_exempt(file, policy, Accounts()))
+    names = Directory().learn(policy)
+    write_exempt(file, policy, names)
     assert file.read_text() == "yama-session exempt 1\nuid 0\nend\n"
     (tmp_path / ".exempt.new").symlink_to("/dev/full")
-    asyncio.run(write_exempt(file, policy, Accounts()))
+    write_exempt(file, policy, names)
     assert not file.exists()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from yama_session.cli._exit import ExitCode
 from yama_session.cli._policy_text import match_text, settings_lines, settings_plain
 from yama_session.policy import Explanation, Login, Settings, explain, read
-from yama_session.service.accounts import lookup
+from yama_session.service.accounts import Directory, account_named
 from yama_session.service.confinement import choose
 from yama_session.service.refusal import EnforcerUnavailable
 from yama_session.service.seat import seat_of_terminal
@@ -23,9 +23,10 @@ def ask(args: argparse.Namespace) -> int:
         errors = [str(error) for error in reading.errors]
         print(json.dumps({"errors": errors}, indent=2) if args.json else "\n".join(errors))
         return ExitCode.PROBLEM
-    uid, groups = lookup(args.user)
+    account = account_named(args.user)
     seat = seat_of_terminal(args.tty) if args.seat is None else args.seat
-    login = Login(args.user, uid, sorted(groups), args.service, args.tty, args.rhost, seat)
+    login = Login("", account.uid, (), args.service, args.tty, args.rhost, seat)
+    login = Directory().explained(reading.policy, login)
     explanation = explain(reading.policy, login)
     here = _here(explanation.decision.settings)
     if args.json:
@@ -61,7 +62,8 @@ def _lines(login: Login, explanation: Explanation, here: _Here) -> list[str]:
         for name in ("service", "tty", "seat", "rhost")
         if (value := getattr(login, name))
     ]
-    lines = [", ".join([f"{login.user} (uid {login.uid}; {' '.join(login.groups)})", *how])]
+    names = f"; in {', '.join(login.groups)}" if login.groups else ""
+    lines = [", ".join([f"{login.user} (uid {login.uid}{names})", *how])]
     for verdict in explanation.verdicts:
         mark = "wins" if verdict.wins else "fits" if verdict.fits else "no"
         rule = verdict.rule

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import grp
 import json
-import pwd
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from yama_session.cli._exit import ExitCode
 from yama_session.errors import AccountError, PolicyError
-from yama_session.levels import Group
 from yama_session.policy import (
-    Login,
     Policy,
     Reading,
     Rule,
-    Settings,
     advice,
     ignored,
     read,
     read_files,
 )
-from yama_session.service.accounts import lookup
+from yama_session.service.accounts import Kind, number_of
 from yama_session.service.support import unsupported
 
 
@@ -32,9 +26,8 @@ def check(path: Path, *, any_kernel: bool, as_json: bool) -> int:
     reading, warnings = _read(path)
     errors = list(reading.errors)
     if not errors:
-        errors += _two_answers(reading.policy)
         errors += [] if any_kernel else unsupported(reading.policy)
-        warnings += [*advice(reading.policy), *_strangers(reading.policy)]
+        warnings += [*advice(reading.policy), *_names(reading.policy)]
     if as_json:
         print(json.dumps([*_plain("error", errors), *_plain("warning", warnings)], indent=2))
     else:
@@ -69,52 +62,39 @@ def _plain(severity: str, found: Iterable[PolicyError]) -> list[dict[str, object
     ]
 
 
-def _two_answers(policy: Policy) -> Iterator[PolicyError]:
-    """Find names of one uid that do not get the same, though all its logins share a domain."""
-    for rule, user in _named(policy, "user"):
+def _names(policy: Policy) -> Iterator[PolicyError]:
+    """Find names that this machine does not know, and users whom an earlier rule names otherwise.
+
+    A rule is for whoever has the number of a name in it.
+    """
+    seen: dict[tuple[str, int], tuple[Rule, str]] = {}
+    for kind, rule, name in _named(policy):
         try:
-            account = pwd.getpwnam(user)
-            usual = pwd.getpwuid(account.pw_uid).pw_name
-        except KeyError:
+            number = number_of(kind, name)
+        except AccountError as error:
+            yield PolicyError(rule.file, rule.line, str(error))
             continue
-        if usual == user:
+        if number is None:
+            yield PolicyError(rule.file, rule.line, f"there is no {kind} {name!r} here")
             continue
-        mine, its = _shared(policy, user), _shared(policy, usual)
-        if mine is None or its is None or mine == its:
-            continue
-        yield PolicyError(
-            rule.file,
-            rule.line,
-            f"uid {account.pw_uid} is {user!r} and {usual!r}, who get different settings: all"
-            " logins of a uid share one domain, so name both",
-        )
+        first, other = seen.setdefault((kind, number), (rule, name))
+        if other != name and first is not rule:
+            word = "uid" if kind == "user" else "gid"
+            yield PolicyError(
+                rule.file,
+                rule.line,
+                f"{kind} {name!r} has {word} {number}, as {other!r} in {first.place}: for a login"
+                " they are the same",
+            )
 
 
-def _shared(policy: Policy, user: str) -> Settings | None:
-    """Return what all logins of an account share, ``None`` if they share nothing."""
-    try:
-        uid, groups = lookup(user)
-    except AccountError:
-        return None
-    settings = policy.account(Login(user, uid, groups)).settings
-    return replace(settings, preset=None) if settings.group is Group.USER else None
-
-
-def _strangers(policy: Policy) -> Iterator[PolicyError]:
-    """Find the names that this machine does not know: misspelt, perhaps."""
-    for kind, find in (("user", pwd.getpwnam), ("group", grp.getgrnam)):
-        for rule, name in _named(policy, kind):
-            try:
-                find(name)
-            except KeyError:
-                yield PolicyError(rule.file, rule.line, f"there is no {kind} {name!r} here")
-
-
-def _named(policy: Policy, kind: str) -> Iterator[tuple[Rule, str]]:
-    """Yield each name of a kind, with the first rule that it stands in."""
-    seen: set[str] = set()
-    for rule in policy.rules:
-        for name in sorted(getattr(rule.match, kind) or ()):
-            if name not in seen:
-                seen.add(name)
-                yield rule, name
+def _named(policy: Policy) -> Iterator[tuple[Kind, Rule, str]]:
+    """Yield each name of a user and of a group, with the first rule that it stands in."""
+    kinds: tuple[Kind, ...] = ("user", "group")
+    for kind in kinds:
+        seen: set[str] = set()
+        for rule in policy.rules:
+            for name in sorted(getattr(rule.match, kind) or ()):
+                if name not in seen:
+                    seen.add(name)
+                    yield kind, rule, name

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import pwd
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from yama_session.errors import AccountError, ServiceError
+from yama_session.errors import AccountError, AccountMissing, ServiceError
 from yama_session.levels import Group, Proc, Scope, View
 from yama_session.policy import Login, Policy, Settings, Source, load, understand
 from yama_session.reach import Ids, Reach, Task, look
@@ -86,15 +86,16 @@ def source_of(domain: int) -> str | None:
 
 def _login(user: str) -> Viewer:
     # Imported here: only this form of the command has to do with the service.
-    from yama_session.service.accounts import lookup
+    from yama_session.service.accounts import Directory, account_named, groups_of
     from yama_session.service.confinement import choose
 
     try:
-        account = pwd.getpwnam(user)
-    except KeyError:
+        account = account_named(user)
+    except AccountMissing:
         raise AccountError(f"there is no user {user!r}: --as takes a pid or a user") from None
-    uid, groups = lookup(user)
-    decision = _policy().resolve(Login(user, uid, sorted(groups)))
+    user, uid = account.name, account.uid
+    policy = _policy()
+    decision = policy.resolve(Directory().identify(policy, Login("", uid)))
     settings = decision.settings
     enforcer = choose(settings)
     capabilities = 0 if uid else _EVERY_CAPABILITY
@@ -102,11 +103,11 @@ def _login(user: str) -> Viewer:
         pid=0,
         name=f"a login of {user}",
         uid=Ids(*4 * (uid,)),
-        gid=Ids(*4 * (account.pw_gid,)),
+        gid=Ids(*4 * (account.gid,)),
         effective=capabilities,
         permitted=capabilities,
         user_ns=look.task(os.getpid()).user_ns,
-        hidepid=_hidepid(settings, enforcer.name if enforcer else "", user, account.pw_gid),
+        hidepid=_hidepid(settings, enforcer.name if enforcer else "", groups_of(account)),
     )
     viewer = Viewer(task, 0, user, decision.source, enforcer.name if enforcer else "")
     if enforcer is None or enforcer.name != "yama":
@@ -125,9 +126,8 @@ def _policy() -> Policy:
     return load()
 
 
-def _hidepid(settings: Settings, enforcer: str, user: str, gid: int) -> str | None:
+def _hidepid(settings: Settings, enforcer: str, groups: Collection[int]) -> str | None:
     if not enforcer or settings.proc is Proc.HOST or settings.view is View.ALL:
-        groups = os.getgrouplist(user, gid)
         return look.hidepid(1 if Path("/proc/1").exists() else os.getpid(), groups)
     plain = enforcer == "yama" and settings.proc is Proc.PRIVATE
     return "off" if plain else "ptraceable"

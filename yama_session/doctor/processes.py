@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import pwd
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from yama_session.doctor.finding import Finding, note, ok, problem
-from yama_session.errors import AccountError
+from yama_session.errors import AccountError, AccountMissing
 from yama_session.policy import Login, Policy
 from yama_session.reach.domains import Process
 
@@ -46,13 +44,23 @@ def examine(found: Iterable[Process], policy: Policy) -> Iterator[Finding]:
 
 
 def _of_user(uid: int, items: Iterable[Process], policy: Policy) -> Iterator[Finding]:
-    from yama_session.service.accounts import lookup
+    from yama_session.service.accounts import Directory
 
-    user, groups = f"uid {uid}", frozenset[str]()
-    with suppress(KeyError, AccountError):  # an account that is gone, but not its processes
-        user = pwd.getpwuid(uid).pw_name
-        groups = lookup(user)[1]
-    decision = policy.account(Login(user, uid, sorted(groups)))
+    login = Login(f"uid {uid}", uid)
+    try:
+        login = Directory().identify(policy, login)
+    except AccountMissing:  # an account that is gone, but not its processes
+        pass
+    except AccountError as error:
+        yield problem(
+            _CHECK,
+            login.user,
+            f"what it should get is not known: {error}",
+            "mend the name service; until then its logins go by the module's fallback",
+        )
+        return
+    user = login.user
+    decision = policy.account(login)
     # Whether a process is in a domain of Landlock, the kernel tells nobody.
     if decision.settings.unconfined or decision.settings.enforcer == "landlock":
         return

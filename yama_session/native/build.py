@@ -19,6 +19,7 @@ SOURCES = (
     "domain.c",
     "landlock.c",
     "look.c",
+    "names.c",
     "namespace.c",
     "probe.c",
     "procfs.c",

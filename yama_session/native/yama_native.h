@@ -212,4 +212,21 @@ int ys_token_apply(enum ys_enforcer enforcer, int token_fd, unsigned int flags);
 int ys_verify(enum ys_enforcer enforcer, unsigned int scope, unsigned int view,
 	      pid_t outside);
 
+/*
+ * names.c: accounts and groups, where a name service that cannot answer is an
+ * error and never "there is none".
+ *
+ * 1: it exists, and what is returned is set; 0: it does not; -ENAMETOOLONG: its
+ * name does not fit into the room; -EREMOTEIO: a service failed and did not say
+ * why; else its errno.
+ *
+ * ys_groups() gives the number of groups that a user is in, of which as many as
+ * fit are written: the primary one, and those that a login would get.
+ */
+int ys_user_id(const char *name, uid_t *ret);
+int ys_user(uid_t uid, char *ret_name, size_t name_size, gid_t *ret_gid);
+int ys_group_id(const char *name, gid_t *ret);
+int ys_group(gid_t gid, char *ret_name, size_t name_size);
+int ys_groups(const char *user, gid_t gid, gid_t *ret, int size);
+
 #endif /* YAMA_NATIVE_H */

@@ -6,41 +6,54 @@ the service dead nobody reads the policy.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from yama_session.policy.rules import Policy
 
+#: The number of each name, ``None`` for one that nobody has; what is not in it cannot be told.
+Numbers = Mapping[str, int | None]
+
 
 @dataclass(frozen=True)
 class Exempt:
-    """Names of the accounts and groups that are never confined."""
+    """Numbers of the accounts and groups that are never confined."""
 
-    users: tuple[str, ...]
-    groups: tuple[str, ...]
+    uids: tuple[int, ...]
+    gids: tuple[int, ...]
 
 
-def exempt(policy: Policy) -> Exempt:
+def exempt(policy: Policy, users: Numbers, groups: Numbers) -> Exempt:
     """Return who is exempt for certain.
 
-    A name is left out when an earlier rule might confine it: the list can only
-    say "this user" and "this group", so after a confining rule for a group
-    nobody who might be in it is listed. Missing here costs an exempt user the
-    built-in confinement while the service is down; listed wrongly would let a
-    confined one out.
+    An account is left out when an earlier rule might confine it: the list can
+    only say "this user" and "this group", so after a confining rule for a group,
+    or for a name that cannot be told, nobody who might be in it is listed.
+    Missing here costs an exempt user the built-in confinement while the service
+    is down; listed wrongly would let a confined one out.
+
+    Args:
+        policy: the policy.
+        users: of all names of users in it.
+        groups: of all names of groups in it.
     """
-    users: dict[str, None] = {}
-    groups: dict[str, None] = {}
-    confined_users: set[str] = set()
+    uids: dict[int, None] = {}
+    gids: dict[int, None] = {}
+    confined: set[int] = set()
     for rule in policy.rules:
         match = rule.match
         if not rule.settings.unconfined:
-            if match.user is None:
+            if match.user is None or not match.user <= users.keys():
                 break
-            confined_users |= match.user
+            confined |= _numbers(match.user, users)
         elif match.by_login or (match.user is not None and match.group is not None):
             continue
         elif match.user is not None:
-            users.update(dict.fromkeys(sorted(match.user - confined_users)))
-        elif match.group is not None and not confined_users:
-            groups.update(dict.fromkeys(sorted(match.group)))
-    return Exempt(tuple(users), tuple(groups))
+            uids.update(dict.fromkeys(sorted(_numbers(match.user, users) - confined)))
+        elif match.group is not None and not confined:
+            gids.update(dict.fromkeys(sorted(_numbers(match.group, groups))))
+    return Exempt(tuple(uids), tuple(gids))
+
+
+def _numbers(names: frozenset[str], known: Numbers) -> set[int]:
+    return {number for name in names if (number := known.get(name)) is not None}

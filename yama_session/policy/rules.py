@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from types import MappingProxyType
@@ -16,13 +16,14 @@ class Login:
     """What a rule can match.
 
     Args:
-        user: the account's name.
+        user: the account's own name.
         uid: its number.
-        groups: the names of all groups that it is in.
+        groups: those names of groups in the policy whose group it is in.
         service: the PAM service.
         tty: the terminal as PAM names it, empty if there is none.
         rhost: the remote host, empty for a local login.
         seat: the seat that the login sits at, empty for none.
+        aliases: those names of users in the policy that are of its uid, too.
     """
 
     user: str
@@ -32,6 +33,7 @@ class Login:
     tty: str = ""
     rhost: str = ""
     seat: str = ""
+    aliases: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Match:
 
     def misfits(self, login: Login) -> Iterator[str]:
         """Yield, for a person, each thing asked for that the login is not."""
-        if self.user is not None and login.user not in self.user:
+        if self.user is not None and self.user.isdisjoint((login.user, *login.aliases)):
             yield f"the user is not {_names(self.user)}"
         if self.group is not None and self.group.isdisjoint(login.groups):
             yield f"{login.user} is not in {_names(self.group)}"
@@ -149,10 +151,29 @@ class Policy:
 
     rules: tuple[Rule, ...] = ()
 
-    @property
-    def needs_groups(self) -> bool:
-        """Whether any rule asks for a group, so that the groups must be looked up."""
-        return any(rule.match.group is not None for rule in self.rules)
+    def names(self, kind: str) -> frozenset[str]:
+        """Return all names of a kind, ``user`` or ``group``, that stand in it."""
+        found = (getattr(rule.match, kind) for rule in self.rules)
+        return frozenset(name for names in found if names is not None for name in names)
+
+    def asked(self, login: Login) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the names of users and of groups whose numbers decide what a login gets.
+
+        Args:
+            login: with its own name, but without aliases and groups.
+        """
+        users, groups = frozenset[str](), frozenset[str]()
+        for rule in self.rules:
+            match = rule.match
+            if not replace(match, user=None, group=None).login(login):
+                continue
+            sure = match.user is None or login.user in match.user
+            if match.user is not None and not sure:
+                users |= match.user
+            groups |= match.group or frozenset()
+            if sure and match.group is None and not match.by_login:
+                break  # what comes after it is asked by nobody
+        return users, groups
 
     @property
     def needs_seat(self) -> bool:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from yama_session.errors import AccountError
 from yama_session.policy import Floor, Policy, exempt
-from yama_session.service.accounts import Accounts
+from yama_session.service.accounts import Learned
 from yama_session.service.records import write_atomically
 
 _log = logging.getLogger(__name__)
@@ -30,30 +29,16 @@ def write_floor(file: Path, floor: Floor) -> None:
         _log.error("cannot write %s: %s", file, error)
 
 
-async def write_exempt(file: Path, policy: Policy, accounts: Accounts) -> None:
+def write_exempt(file: Path, policy: Policy, names: Learned) -> None:
     """Write who is unconfined however they log in, by number.
 
     The list before is removed first, since it may name somebody who is
     confined by now: with none only root is exempt.
     """
+    found = exempt(policy, names.users, names.groups)
+    lines = [f"uid {uid}" for uid in found.uids] + [f"gid {gid}" for gid in found.gids]
     try:
         file.unlink(missing_ok=True)
-        text = await _exempt_text(policy, accounts)
-        write_atomically(file, text)
+        write_atomically(file, "\n".join(["yama-session exempt 1", *lines, "end", ""]))
     except OSError as error:
         _log.error("cannot write %s: %s", file, error)
-
-
-async def _exempt_text(policy: Policy, accounts: Accounts) -> str:
-    names = exempt(policy)
-    lines = ["yama-session exempt 1"]
-    for word, found, number in (
-        ("uid", names.users, accounts.uid),
-        ("gid", names.groups, accounts.gid),
-    ):
-        for name in found:
-            try:
-                lines.append(f"{word} {await number(name)}")
-            except AccountError as error:
-                _log.warning("not exempt while the service is down: %s", error)
-    return "\n".join([*lines, "end", ""])

@@ -1,13 +1,15 @@
 """The policy in force as a file, so that a restarted service has it when the files are broken.
 
 It is the text that was read, not what came out of it: it is judged again by
-whoever reads it, and names the same files and lines.
+whoever reads it, and names the same files and lines. Beside it stands what the
+names in it have meant, for a name service that is away after the restart.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from yama_session.policy import Reading, Source, understand
@@ -15,7 +17,8 @@ from yama_session.service.records import write_atomically
 
 _log = logging.getLogger(__name__)
 
-_VERSION = 1
+#: Version 1, of the first release, has no numbers.
+_VERSION = 2
 
 
 class LastGood:
@@ -27,15 +30,18 @@ class LastGood:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        #: What the names in the policy that was loaded have meant, by kind.
+        self.numbers: Mapping[str, Mapping[str, int]] = {}
 
-    def store(self, sources: tuple[Source, ...]) -> None:
-        """Keep these texts in place of any others.
+    def store(self, sources: tuple[Source, ...], numbers: Mapping[str, Mapping[str, int]]) -> None:
+        """Keep these texts in place of any others, and what the names in them mean.
 
         If they cannot be written nothing is kept: the ones before may be looser.
         """
         texts = [{"file": str(source.file), "text": source.text} for source in sources]
         try:
-            write_atomically(self._file, json.dumps({"version": _VERSION, "sources": texts}) + "\n")
+            kept = {"version": _VERSION, "sources": texts, "numbers": numbers}
+            write_atomically(self._file, json.dumps(kept) + "\n")
         except OSError as error:
             _log.error("cannot keep the policy over a restart: %s: %s", self._file, error)
             self._file.unlink(missing_ok=True)
@@ -43,7 +49,8 @@ class LastGood:
     def load(self) -> Reading | None:
         """Return what is kept, ``None`` if there is nothing or it is not whole."""
         try:
-            reading = understand(_sources(json.loads(self._file.read_bytes())))
+            sources, numbers = _kept(json.loads(self._file.read_bytes()))
+            reading = understand(sources)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:
@@ -53,16 +60,29 @@ class LastGood:
             # Another version of this program has written it.
             _log.warning("no last good policy: %s holds %s", self._file, reading.errors[0])
             return None
+        self.numbers = numbers
         return reading
 
 
-def _sources(document: object) -> list[Source]:
-    if not isinstance(document, dict) or set(document) != {"version", "sources"}:
+def _kept(document: object) -> tuple[list[Source], dict[str, dict[str, int]]]:
+    if not isinstance(document, dict) or not isinstance(document.get("sources"), list):
         raise ValueError("not a kept policy")
-    version, texts = document["version"], document["sources"]
-    if version != _VERSION or not isinstance(texts, list):
+    version = document.pop("version", None)
+    if type(version) is not int or not 1 <= version <= _VERSION:
         raise ValueError(f"version {version!r} of a kept policy, not {_VERSION}")
-    return [_source(text) for text in texts]
+    numbers = {"user": {}, "group": {}} if version == 1 else document.pop("numbers", None)
+    if set(document) != {"sources"}:
+        raise ValueError("not a kept policy")
+    return [_source(text) for text in document["sources"]], _numbers(numbers)
+
+
+def _numbers(document: object) -> dict[str, dict[str, int]]:
+    if not isinstance(document, dict) or set(document) != {"user", "group"}:
+        raise ValueError("not the numbers of users and groups")
+    for numbers in document.values():
+        if not isinstance(numbers, dict) or any(type(n) is not int for n in numbers.values()):
+            raise ValueError("not the numbers of users and groups")
+    return document
 
 
 def _source(document: object) -> Source:

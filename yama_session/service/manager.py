@@ -67,7 +67,7 @@ class Manager:
         """Open a session.
 
         Args:
-            login: who logs in, and how.
+            login: who logs in by the uid, and how; the name is not believed.
             pid: the leader, checked to be the process behind ``pidfd``.
             pidfd: the same; taken over.
             lifetime: one end of a pair that the leader made; taken over.
@@ -76,7 +76,7 @@ class Manager:
             Refusal: one of its kinds says what is wrong; nothing has changed.
             OSError: the leader has exited, or the record cannot be written.
         """
-        decision = await self._policy.decide(login, pid)
+        login, decision = await self._policy.decide(login, pid)
         if login.uid in self._idle() and not self.users.fits(login.uid, decision.settings):
             # The policy has changed and perhaps nobody is left to wait for.
             await self._drop_unpopulated({login.uid})

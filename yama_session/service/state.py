@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from yama_session.errors import AccountError, PolicyError
+from yama_session.errors import AccountError, AccountMissing, PolicyError
 from yama_session.policy import Decision, Floor, Login, Policy, Reading, Source, floor, read
-from yama_session.service.accounts import Accounts
+from yama_session.service.accounts import Accounts, Directory
 from yama_session.service.fallback import write_exempt, write_floor
 from yama_session.service.lastgood import LastGood
 from yama_session.service.refusal import EnforcerUnavailable, NoSuchUser, PolicyUnavailable
@@ -72,6 +72,7 @@ class PolicyState:
             EnforcerUnavailable: as for :meth:`reload`.
         """
         self._in_force = self._last_good.load()
+        self._accounts.directory = Directory(self._last_good.numbers)
         if self._in_force is not None:
             self.unsupported = _texts(unsupported(self._in_force.policy))
         try:
@@ -100,20 +101,19 @@ class PolicyState:
                 self.errors = _texts(reading.errors or lacking)
                 raise PolicyUnavailable(self._tell(self.errors, in_force=False))
             self._in_force, self.errors, self.unsupported = reading, (), _texts(lacking)
-            self._accounts.forget()
-            self._last_good.store(reading.sources)
             await self._leave(reading.policy)
+            self._last_good.store(reading.sources, self._accounts.directory.known)
             if lacking:
                 raise EnforcerUnavailable(self._tell(self.unsupported, in_force=True))
             _log.info("policy in force: %d rules", len(reading.policy.rules))
 
-    async def decide(self, login: Login, pid: int) -> Decision:
-        """Return what a login gets.
+    async def decide(self, login: Login, pid: int) -> tuple[Login, Decision]:
+        """Return a login with its account's own name, and what it gets.
 
-        Its groups and its seat are looked up only if a rule asks for one.
+        What no rule asks for is not looked up.
 
         Args:
-            login: who logs in, and how.
+            login: who logs in by the uid, and how.
             pid: the leader.
 
         Raises:
@@ -122,17 +122,15 @@ class PolicyState:
             NoSuchUser: the account does not exist.
         """
         policy = self._require().policy
-        if policy.needs_groups:
-            try:
-                groups = await self._accounts.groups(login.user)
-            except AccountError as error:
-                if isinstance(error.__context__, KeyError):
-                    raise NoSuchUser(str(error)) from None
-                raise PolicyUnavailable(str(error)) from None
-            login = replace(login, groups=groups)
         if policy.needs_seat:
             login = replace(login, seat=seat(pid, login.tty))
-        return policy.resolve(login)
+        try:
+            login = await self._accounts.identify(policy, login)
+        except AccountMissing as error:
+            raise NoSuchUser(str(error)) from None
+        except AccountError as error:
+            raise PolicyUnavailable(str(error)) from None
+        return login, policy.resolve(login)
 
     def _require(self) -> Reading:
         if self._in_force is None:
@@ -141,7 +139,11 @@ class PolicyState:
 
     async def _leave(self, policy: Policy) -> None:
         write_floor(self._floor_file, floor(policy))
-        await write_exempt(self._exempt_file, policy, self._accounts)
+        self._accounts.directory.forget()
+        names = await self._accounts.learn(policy)
+        for error in names.errors:
+            _log.warning("policy: %s", error)
+        write_exempt(self._exempt_file, policy, names)
 
     def _tell(self, errors: Sequence[str], *, in_force: bool) -> str:
         """Write all of it to the journal, and return the short of it."""
