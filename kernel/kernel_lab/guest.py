@@ -194,20 +194,21 @@ def _boot(
     start = time.monotonic()
     # If the lab is killed its guest must not live on.
     argv = ["setpriv", "--pdeathsig", "KILL", *machine.argv()]
-    process = subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    try:
-        output, timed_out = _stream(process, start + timeout, on_output, stop)
-        if not timed_out:
-            process.wait(timeout=30)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-    assert process.stderr is not None
-    with process.stderr:
-        errors = process.stderr.read().decode(errors="replace")
+    # Into a file: a pipe that nobody reads meanwhile would stop a guest that fills it.
+    with tempfile.TemporaryFile() as stderr:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr
+        )
+        try:
+            output, timed_out = _stream(process, start + timeout, on_output, stop)
+            if not timed_out:
+                process.wait(timeout=30)
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+        stderr.seek(0)
+        errors = stderr.read().decode(errors="replace")
     text = (
         machine.console.read_text(encoding="utf-8", errors="replace")
         if machine.console.exists()

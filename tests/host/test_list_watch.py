@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,3 +67,56 @@ def test_watching_goes_on_over_a_restart() -> None:
             bench.start()
             with bench.login() as second:
                 assert event(process) == ("new", second["body"][0])
+
+
+def test_service_that_hangs_is_said_so() -> None:
+    with service_bench() as bench:
+        bench.start()
+        assert bench.service is not None
+        with bench.login() as first, watcher(bench, "0.2") as process:
+            assert event(process) == ("new", first["body"][0])
+            bench.service.send_signal(signal.SIGSTOP)
+            assert event(process) == ("unreachable", None)
+            bench.service.send_signal(signal.SIGCONT)
+            with bench.login() as second:
+                assert event(process) == ("new", second["body"][0])
+
+
+def test_descriptors_of_uninvited_signals_are_closed() -> None:
+    send = """
+import asyncio, os, sys
+from dbus_next.aio import MessageBus
+from dbus_next.constants import BusType, MessageType
+from dbus_next.message import Message
+
+async def main():
+    bus = await MessageBus(bus_type=BusType.SYSTEM, negotiate_unix_fd=True).connect()
+    for _ in range(int(sys.argv[2])):
+        await bus.send(Message(destination=sys.argv[1], path="/x", interface="a.b", member="C",
+            message_type=MessageType.SIGNAL, signature="h", body=[0], unix_fds=[0]))
+    await bus.call(Message(destination="org.freedesktop.DBus", path="/org/freedesktop/DBus",
+        interface="org.freedesktop.DBus", member="GetId"))
+
+asyncio.run(main())
+"""
+    with service_bench() as bench:
+        bench.start()
+        with watcher(bench, "3600") as process:
+            fds = Path(f"/proc/{process.pid}/fd")
+            with bench.login() as first:
+                assert event(process) == ("new", first["body"][0])
+                before = len(list(fds.iterdir()))
+                subprocess.run(
+                    [PYTHON, "-c", send, _name_of(bench, process.pid), "40"],
+                    env=bench.environ, stdin=subprocess.DEVNULL, check=True, timeout=LIMIT,
+                )  # fmt: skip
+            assert event(process) == ("removed", first["body"][0])
+            assert len(list(fds.iterdir())) == before
+
+
+def _name_of(bench: ServiceBench, pid: int) -> str:
+    """The name of a process on the bus."""
+    address = f"--address=unix:path={bench.directory}/bus"
+    command = ["busctl", "--json=short", address, "list"]
+    listed = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    return next(str(peer["name"]) for peer in listed if peer["pid"] == pid)

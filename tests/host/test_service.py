@@ -578,6 +578,27 @@ def test_status_ends_with_1_while_the_files_are_refused(service: ServiceBench) -
     assert command(service, "status").returncode == 0
 
 
+def test_status_without_a_mounted_proc_says_the_rest(service: ServiceBench) -> None:
+    code = "import sys; from yama_session.cli import main; sys.exit(main(['status']))"
+    enter = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    done = subprocess.run(
+        [*enter, PYTHON, "-c", code], env=service.environ, capture_output=True, text=True, cwd="/"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "own domain: none" in done.stdout
+
+
+def test_status_of_a_service_that_hangs_or_has_gone_ends_with_1(service: ServiceBench) -> None:
+    assert service.service is not None
+    service.service.send_signal(signal.SIGSTOP)
+    done = command(service, "status")
+    service.service.send_signal(signal.SIGCONT)
+    assert done.returncode == 1
+    assert "did not answer within 5 s" in done.stdout
+    service.kill()
+    assert command(service, "status").returncode == 1
+
+
 @pytest.mark.usefixtures("no_yama")
 def test_status_ends_with_1_if_the_kernel_lacks_what_the_policy_says(bench: ServiceBench) -> None:
     bench.set_policy(YAMA + POLICY)

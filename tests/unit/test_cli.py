@@ -1,6 +1,9 @@
 """The command line: usage, exit codes, status."""
 
 import json
+import socket
+import threading
+from pathlib import Path
 
 import pytest
 
@@ -59,7 +62,7 @@ def test_every_verb_has_a_line_of_help() -> None:
 
 
 def test_status_in_json_has_every_part(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status", "--json"]) == 0
+    assert main(["status", "--json"]) == 1  # no service is running here
     status = json.loads(capsys.readouterr().out)
     assert set(status) == {"enforcers", "kernel_abi", "domain", "ptrace_scope", "service"}
     assert set(status["enforcers"]) == {"yama", "bpf", "landlock"}
@@ -67,7 +70,7 @@ def test_status_in_json_has_every_part(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_status_for_people_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status"]) == 0
+    assert main(["status"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("enforcer yama: ")
     assert lines[2].startswith("enforcer landlock: ")
@@ -115,3 +118,75 @@ def test_permission_without_sense_is_a_usage_error(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(argv)
     assert caught.value.code == 2
+
+
+TOO_LARGE = "99999999999"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["allow-attach", TOO_LARGE],
+        ["allow-attach", "1", "--tracer", TOO_LARGE],
+        ["debug", "--pid", TOO_LARGE, "--", "gdb"],
+        ["explain", TOO_LARGE],
+        ["can-attach", TOO_LARGE],
+        ["can-attach", "0"],
+        ["can-attach", "-1"],
+        ["can-attach", "\u0663"],
+    ],
+)
+def test_number_that_no_process_has_is_a_wrong_argument(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "argv", [["debug", "--", "gdb", "-p", TOO_LARGE], ["explain", "1", "--as", TOO_LARGE]]
+)
+def test_number_in_another_form_is_refused(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(argv) == 125
+    assert TOO_LARGE in capsys.readouterr().err
+
+
+def _mute(server: socket.socket) -> None:
+    """Take connections and say nothing that a bus says."""
+    while True:
+        try:
+            peer, _ = server.accept()
+        except OSError:
+            return
+        with peer:
+            peer.recv(1)
+            peer.sendall(b"REJECTED nothing\r\n")
+
+
+@pytest.mark.parametrize("address", ["", "nonsense", "unix:", "tcp:host=x", "unix:path=/", "mute"])
+@pytest.mark.parametrize("argv", [["list"], ["allow-attach", "--list"], ["policy", "show"]])
+def test_bus_that_is_none_is_said_so(
+    address: str,
+    argv: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "bus"))
+        server.listen()
+        thread = threading.Thread(target=_mute, args=(server,))
+        thread.start()
+        address = f"unix:path={tmp_path}/bus" if address == "mute" else address
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address or f"unix:path={tmp_path}/none")
+        try:
+            main([*argv, "--policy", str(tmp_path)] if argv[0] == "policy" else argv)
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+    said = capsys.readouterr()
+    assert "the system bus cannot be reached: " in said.err + said.out

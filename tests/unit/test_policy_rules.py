@@ -14,6 +14,7 @@ from yama_session.policy import (
     Login,
     Match,
     Policy,
+    Settings,
     advice,
     check,
     exempt,
@@ -99,6 +100,68 @@ def test_rule_by_service_only_makes_stricter() -> None:
     assert (local.scope, local.view, local.proc) == (Scope.RELATIONAL, View.DOMAIN, Proc.PRIVATE)
     remote = rules.resolve(Login("alice", 1000, service="sshd", rhost="::1")).settings
     assert (remote.scope, remote.group) == (Scope.NO_ATTACH, Group.SESSION)
+
+
+@pytest.mark.parametrize(
+    ("account", "login", "enforcer"),
+    [
+        ("", "landlock", None),
+        ("yama", "landlock", "yama"),
+        ("bpf", "landlock", "bpf"),
+        ("landlock", "yama", "yama"),
+        ("landlock", "", "landlock"),
+        ("landlock", "landlock", "landlock"),
+    ],
+)
+def test_rule_by_login_names_no_weaker_enforcer(
+    account: str, login: str, enforcer: str | None
+) -> None:
+    def named(name: str) -> str:
+        return f'enforcer = "{name}"\n' if name else ""
+
+    rules = policy(
+        f'[[rule]]\nscope = 2\nview = "domain"\ngroup = "session"\n{named(login)}'
+        'match.service = "sshd"\n'
+        f'[[rule]]\nscope = 3\nview = "domain"\ngroup = "session"\n{named(account)}'
+    )
+    found = rules.resolve(Login("alice", 1000, service="sshd")).settings
+    assert (found.scope, found.enforcer) == (Scope.NO_ATTACH, enforcer)
+
+
+def test_rule_by_login_names_the_enforcer_where_the_account_needs_none() -> None:
+    rules = policy(
+        '[[rule]]\npreset = "desktop"\nview = "domain"\ngroup = "session"\n'
+        'enforcer = "landlock"\nmatch.service = "sshd"\n[[rule]]\npreset = "open"\n'
+    )
+    found = rules.resolve(Login("alice", 1000, service="sshd")).settings
+    assert found.enforcer == "landlock"
+
+
+#: From what shows most to what shows least.
+PROCS = (Proc.HOST, Proc.PRIVATE, Proc.PTRACEABLE)
+SETTINGS = st.builds(
+    Settings,
+    scope=st.sampled_from(Scope),
+    view=st.sampled_from(View),
+    proc=st.sampled_from(Proc),
+    override=st.booleans(),
+    enforcer=st.sampled_from([None, "yama", "bpf", "landlock"]),
+)
+
+
+@given(SETTINGS, SETTINGS)
+def test_raised_settings_are_as_strict_as_either(one: Settings, other: Settings) -> None:
+    found = one.stricter(other)
+    for each in (one, other):
+        assert found.scope >= each.scope
+        assert found.view >= each.view
+        assert PROCS.index(found.proc) >= PROCS.index(each.proc)
+        assert each.override or not found.override
+        if found.enforcer == "landlock":  # which has no levels
+            assert each.enforcer in (None, "landlock") or each.unconfined
+            assert one.enforcer == "landlock" or one.enforcer is None
+    if one.enforcer and other.enforcer is None and not other.unconfined:
+        assert found.enforcer is None
 
 
 def test_rule_by_service_does_not_confine_past_an_exempt_rule() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import subprocess
 import threading
@@ -215,6 +216,33 @@ def test_revoked_while_the_kernel_waits_does_not_hold_for_the_next_service(
         await until(lambda: not recorded(tmp_path))
 
     run(steps())
+
+
+def test_withdrawal_that_the_kernel_refuses_is_tried_again(
+    kernel: Kernel,
+    process: subprocess.Popen[bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(grants, "RETRY", 0.05)
+
+    async def steps() -> None:
+        found = made(tmp_path)
+        await add(found, grant(process.pid, seconds=0.2))
+        await add(found, grant(other.pid, "cd"))
+        kernel.error = errno.EPERM
+        with pytest.raises(ProcessBusy, match="will be withdrawn"):
+            await found.revoke("cd", "")
+        await asyncio.sleep(0.4)  # the time of the first is over
+        assert sorted(each.id for each in found) == recorded(tmp_path) == ["ab", "cd"]
+        kernel.error = 0
+        await until(lambda: not recorded(tmp_path))
+        assert kernel.granted == {}
+        assert list(found) == []
+
+    with subprocess.Popen(["sleep", "infinity"]) as other:
+        run(steps())
+        other.kill()
 
 
 def test_what_a_service_that_is_gone_has_granted_is_withdrawn(

@@ -51,6 +51,8 @@ def _pidfd(pid: int) -> OwnedFd:
         return OwnedFd(os.pidfd_open(pid))
     except OSError as error:
         raise ProcessMissing(f"process {pid}: {error.strerror} (or it is hidden)") from None
+    except OverflowError:
+        raise ProcessMissing(f"process {pid}: no process has so large a number") from None
 
 
 def _seconds(text: str) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from argparse import ArgumentTypeError
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from yama_session.errors import AccountError, AccountMissing, ServiceError
+from yama_session.cli._arguments import pid
+from yama_session.errors import AccountError, AccountMissing, ProcessMissing, ServiceError
 from yama_session.levels import Group, Proc, Scope, View
 from yama_session.policy import Login, Policy, Settings, Source, load, understand
 from yama_session.reach import Ids, Reach, Task, look
@@ -69,8 +71,15 @@ def viewer_from(text: str | None) -> Viewer:
         ServiceError: what is needed of the user's sessions is not told.
     """
     if text is None or text.isdecimal():
-        return Viewer(None if text is None else int(text))
+        return Viewer(None if text is None else _pid(text))
     return _login(text)
+
+
+def _pid(text: str) -> int:
+    try:
+        return pid(text)
+    except ArgumentTypeError as error:
+        raise ProcessMissing(str(error)) from None
 
 
 def source_of(domain: int) -> str | None:

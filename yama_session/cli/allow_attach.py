@@ -20,6 +20,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from yama_session.cli._arguments import pid
 from yama_session.cli._exit import ExitCode
 from yama_session.cli._grant import add_time, grant
 from yama_session.cli._table import table
@@ -33,12 +34,12 @@ _COLUMNS = ("ID", "TRACER", "TRACEE", "OWNER", "BY", "UNTIL")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``allow-attach``."""
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("pid", nargs="?", type=int, metavar="PID", help="who may be attached to")
+    what.add_argument("pid", nargs="?", type=pid, metavar="PID", help="who may be attached to")
     what.add_argument("--list", action="store_true", help="show the permissions that hold")
     what.add_argument("--revoke", metavar="ID", help="end a permission before its time")
     parser.add_argument(
         "--tracer",
-        type=int,
+        type=pid,
         metavar="PID",
         help="who may attach (default: what has started this command, as gdb's shell does)",
     )

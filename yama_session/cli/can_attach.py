@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 
+from yama_session.cli._arguments import pid
 from yama_session.cli._exit import ExitCode
 from yama_session.cli._reach_text import answer_plain
 from yama_session.errors import ProcessMissing
@@ -29,7 +30,7 @@ _STATUS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``can-attach``."""
-    parser.add_argument("pid", type=int, metavar="PID", help="the process to attach to")
+    parser.add_argument("pid", type=pid, metavar="PID", help="the process to attach to")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

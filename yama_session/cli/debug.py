@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
+from yama_session.cli._arguments import pid
 from yama_session.cli._become import become, say
 from yama_session.cli._exit import ExitCode
 from yama_session.cli._grant import add_time, grant
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``debug``."""
     parser.add_argument(
         "--pid",
-        type=int,
+        type=pid,
         action="append",
         default=[],
         metavar="PID",
@@ -47,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
     if not pids:
         say(f"{args.command} is given no process: name one with 'debug --pid PID -- ...'")
         return ExitCode.USAGE
-    for pid in pids:
-        grant(pid, os.getpid(), args.seconds)
+    for number in pids:
+        grant(number, os.getpid(), args.seconds)
     return become([args.command, *args.arguments])
 
 

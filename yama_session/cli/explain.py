@@ -17,6 +17,7 @@ import json
 import os
 from dataclasses import replace
 
+from yama_session.cli._arguments import pid
 from yama_session.cli._exit import ExitCode
 from yama_session.cli._reach_text import answer_lines, answer_plain, domain_plain, domain_text
 from yama_session.cli._table import Colour, coloured, printable
@@ -28,7 +29,7 @@ HELP = "explain whether a process is visible, readable and attachable, and why"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``explain``."""
-    parser.add_argument("pid", type=int, metavar="PID", help="the process that is looked at")
+    parser.add_argument("pid", type=pid, metavar="PID", help="the process that is looked at")
     parser.add_argument(
         "--as",
         dest="viewer",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from yama_session import KernelUnsupported, ServiceError, describe
+from yama_session import DomainError, KernelUnsupported, ServiceError, describe
 from yama_session.cli._exit import ExitCode
 from yama_session.cli._table import Colour, coloured, printable
 from yama_session.enforcers import ENFORCERS
@@ -27,13 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the status; the exit status tells whether the policy is in force as it stands."""
+    """Print the status; the exit status tells whether logins are served by the policy."""
     status = collect()
     print(json.dumps(status, indent=2) if args.json else "\n".join(_lines(status)))
     service = status["service"]
-    in_order = not service["reachable"] or (
-        service["policy"] == "loaded" and not service["unsupported"]
-    )
+    in_order = service["reachable"] and service["policy"] == "loaded" and not service["unsupported"]
     return ExitCode.OK if in_order else ExitCode.PROBLEM
 
 
@@ -57,6 +56,10 @@ def _own_domain() -> dict[str, Any] | None:
         info = describe(os.getpid())
     except KernelUnsupported:
         return _levels() if answered() else None
+    except DomainError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        return _levels() if answered() else None  # no /proc is mounted
     if info is None:
         return None
     return {

@@ -58,7 +58,7 @@ def examine_service() -> Iterator[Finding]:
     """Examine the session service."""
     from yama_session.service import client
 
-    if not systemctl("is-enabled", UNIT):
+    if systemctl("is-enabled", UNIT) in ("", "not-found"):  # systemd before 253, and since
         yield problem("service", UNIT, "is not installed", "'make install'")
         return
     for word, wanted, cure in (

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from yama_session.levels import Group, Proc, Scope, View
 
-#: The enforcers that a rule may name.
+#: The enforcers that a rule may name; each honours all that the next ones do.
 ENFORCERS = ("yama", "bpf", "landlock")
 
 #: What a session gets, each a field of ``Settings``.
@@ -57,16 +57,27 @@ class Settings:
 
     def stricter(self, other: Settings) -> Settings:
         """Return these settings, raised where ``other`` is stricter."""
-        view = max(self.view, other.view)
         return Settings(
             scope=max(self.scope, other.scope),
-            view=view,
+            view=max(self.view, other.view),
             group=self.group,
-            proc=other.proc if self.proc is Proc.HOST else self.proc,
+            proc=max(self.proc, other.proc, key=_PROCS.index),
             override=self.override and other.override,
-            enforcer=self.enforcer or other.enforcer,
+            enforcer=self._enforcer_over(other),
             preset=self.preset,
         )
+
+    def _enforcer_over(self, other: Settings) -> str | None:
+        """Return an enforcer that honours what both ask for, as far as one of them does."""
+        if self.enforcer is None or other.unconfined:
+            return self.enforcer or other.enforcer
+        if other.enforcer is None:  # the strongest, which honours all of it
+            return None
+        return min(self.enforcer, other.enforcer, key=ENFORCERS.index)
+
+
+#: What may stand on ``/proc``, the strictest last.
+_PROCS = (Proc.HOST, Proc.PRIVATE, Proc.PTRACEABLE)
 
 
 #: The presets by name. What ``yama-session run`` gives by default, the settings

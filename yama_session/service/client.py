@@ -9,6 +9,7 @@ from typing import Any
 
 from dbus_next.aio.message_bus import MessageBus
 from dbus_next.constants import BusType, MessageFlag, MessageType
+from dbus_next.errors import AuthError, InvalidAddressError, InvalidMessageError
 from dbus_next.message import Message
 from dbus_next.signature import Variant
 
@@ -21,6 +22,9 @@ LIMIT = 5.0
 
 #: Seconds where a person may be asked first; the service gives up before.
 PATIENT_LIMIT = 130.0
+
+#: What dbus-next raises where there is no bus, or one that is none.
+BUS_ERRORS = (OSError, EOFError, AuthError, InvalidAddressError, InvalidMessageError)
 
 #: What the bus says when nobody has the service's name.
 _NOBODY = {
@@ -216,8 +220,14 @@ def _exchange(
         return asyncio.run(asyncio.wait_for(once(), limit))
     except TimeoutError:
         raise ServiceError(f"the session service did not answer within {limit:g} s") from None
-    except OSError as error:
-        raise ServiceError(f"the system bus cannot be reached: {error}") from None
+    except BUS_ERRORS as error:
+        raise unreachable(error) from None
+
+
+def unreachable(error: Exception) -> ServiceError:
+    """Return what to raise in place of one of ``BUS_ERRORS``."""
+    reason = str(error) or type(error).__name__
+    return ServiceError(f"the system bus cannot be reached: {reason}")
 
 
 def plain(value: Any) -> Any:

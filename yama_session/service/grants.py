@@ -41,6 +41,9 @@ _log = logging.getLogger(__name__)
 #: Seconds to wait for the kernel's answer.
 LIMIT = 1.0
 
+#: Seconds between attempts to withdraw what the kernel does not take back.
+RETRY = 5.0
+
 #: How many grants one user may have asked for, and all together.
 PER_USER = 16
 IN_ALL = 256
@@ -161,14 +164,16 @@ class Grants:
 
         Raises:
             NoSuchGrant: there is none with this id.
-            ProcessBusy: the kernel has not answered yet; it will be withdrawn.
+            ProcessBusy: the kernel has not answered yet, or has refused; it will
+                be withdrawn.
         """
         held = self._held.get(grant_id)
         if held is None or not held.granted:
             raise NoSuchGrant(f"there is no grant {grant_id!r}")
         self._withdraw(held, why)
         done, _ = await asyncio.wait({held.busy}, timeout=LIMIT) if held.busy else (set(), ())
-        if not done:
+        await asyncio.sleep(0)  # what waits for the same goes on first
+        if not done or held.granted:
             raise ProcessBusy(f"tracee {held.grant.tracee}: it will be withdrawn")
 
     def _watch(self, held: _Held, seconds: float) -> None:
@@ -223,9 +228,10 @@ class Grants:
         error = asked.exception()
         if error is None or getattr(error, "errno", 0) == errno.ESRCH:
             self._forget(held, why)
-        else:  # it stays on record, for the next start
-            _log.error("attach %s: cannot be withdrawn: %s", held.grant.id, error)
-            self._close(held)
+        else:  # it is in force, whatever its time: it is listed until the kernel takes it back
+            _log.error("attach %s: cannot be withdrawn: %s: trying again", held.grant.id, error)
+            held.busy, held.granted = None, True
+            held.timer = asyncio.get_running_loop().call_later(RETRY, self._withdraw, held, why)
 
     def _forget(self, held: _Held, why: str = "") -> None:
         if why:

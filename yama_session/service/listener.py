@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 from typing import Any
@@ -12,7 +13,7 @@ from dbus_next.constants import BusType, MessageType
 from dbus_next.message import Message
 
 from yama_session.errors import ServiceError
-from yama_session.service.client import ask, plain
+from yama_session.service.client import BUS_ERRORS, LIMIT, ask, plain, unreachable
 from yama_session.service.interface import INTERFACE
 
 Look = list[dict[str, Any]] | ServiceError
@@ -43,9 +44,13 @@ def looks(interval: float) -> Iterator[Look]:
 async def _looks(interval: float) -> AsyncGenerator[Look, None]:
     while True:
         try:
-            bus: Any = await MessageBus(bus_type=BusType.SYSTEM, negotiate_unix_fd=True).connect()
-        except OSError as error:
-            yield ServiceError(f"the system bus cannot be reached: {error}")
+            connecting = MessageBus(bus_type=BusType.SYSTEM, negotiate_unix_fd=True).connect()
+            bus: Any = await asyncio.wait_for(connecting, LIMIT)
+        except TimeoutError:
+            yield ServiceError(f"the system bus did not answer within {LIMIT:g} s")
+            continue
+        except BUS_ERRORS as error:
+            yield unreachable(error)
             await asyncio.sleep(interval)
             continue
         try:
@@ -59,6 +64,9 @@ async def _looks_by(bus: Any, interval: float) -> AsyncGenerator[Look, None]:
     changed = asyncio.Event()
 
     def heard(message: Message) -> None:
+        if message.message_type is MessageType.SIGNAL:
+            for fd in message.unix_fds:  # anybody may send one, with descriptors
+                os.close(fd)
         if message.message_type is MessageType.SIGNAL and message.interface == INTERFACE:
             changed.set()
 
@@ -67,9 +75,11 @@ async def _looks_by(bus: Any, interval: float) -> AsyncGenerator[Look, None]:
         changed.clear()
         try:
             # Again and again: a service that was restarted does not know us.
-            await ask(bus, "Subscribe")
-            answer = await ask(bus, "ListSessions")
+            await asyncio.wait_for(ask(bus, "Subscribe"), LIMIT)
+            answer = await asyncio.wait_for(ask(bus, "ListSessions"), LIMIT)
             yield plain(answer.body[0])
+        except TimeoutError:
+            yield ServiceError(f"the session service did not answer within {LIMIT:g} s")
         except ServiceError as error:
             yield error
         with suppress(TimeoutError):
