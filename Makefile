@@ -74,7 +74,7 @@ install-python: native
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/yama-session
 	printf '%s\n' '#!$(PYTHON)' 'import sys' 'from yama_session.cli import main' 'sys.exit(main())' \
 		>$(DESTDIR)$(PREFIX)/bin/yama-session
-	printf '%s\n' '#!/bin/sh' 'exec $(PYTHON) -m yama_session.service "$$@"' \
+	printf '%s\n' '#!/bin/sh' 'exec $(PYTHON) -I -m yama_session.service "$$@"' \
 		>$(DESTDIR)$(PREFIX)/libexec/yama-session/yama-sessiond
 	chmod 0755 $(DESTDIR)$(PREFIX)/bin/yama-session \
 		$(DESTDIR)$(PREFIX)/libexec/yama-session/yama-sessiond

@@ -3,20 +3,21 @@
  * The strictest levels that the policy gives to any user, left by the service
  * for the time when it is down: below them nobody knows who may go.
  *
- *	yama-session floor 2
+ *	yama-session floor 3
  *	scope 2
  *	view domain
+ *	proc private
  *	end
  *
- * Version 1, which an older service has left, has a number for the view.
+ * Version 2, which an older service has left, has no line for what stands on
+ * /proc, and version 1 a number for the view.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "module.h"
 
-#define FLOOR_PATH	"/run/yama-session/floor"
-#define TEXT_MAX	64	/* more than any of them is long */
+#define TEXT_MAX	96	/* more than any of them is long */
 
 /* By the numbers of version 1 */
 static const unsigned int views_1[] = {
@@ -67,35 +68,45 @@ static const char *after_view_1(const char *at, const char *end,
 	return at;
 }
 
+static const char *after_proc(const char *at, const char *end, enum proc *ret)
+{
+	const char *past = after(at, end, "ptraceable");
+
+	*ret = past ? PROC_PTRACEABLE : PROC_PRIVATE;
+	return past ? past : after(at, end, "private");
+}
+
 /**
  * floor_parse - the levels in a text
- * @text:      the text, need not end in a NUL
- * @len:       its length
- * @ret_scope: the scope, untouched on failure; as @ret_view
- * @ret_view:  the view
+ * @text: the text, need not end in a NUL
+ * @len:  its length
+ * @ret:  the levels, untouched on failure
  *
  * Return: 0, or -EBADMSG if the text is anything else.
  */
-int floor_parse(const char *text, size_t len, unsigned int *ret_scope,
-		unsigned int *ret_view)
+int floor_parse(const char *text, size_t len, struct floor *ret)
 {
+	struct floor floor = { .proc = PROC_PRIVATE };
 	const char *end = text + len, *at;
-	unsigned int version, scope, view;
+	unsigned int version;
 
 	at = after(text, end, "yama-session floor ");
 	at = after_digit(at, end, &version);
 	at = after(at, end, "\nscope ");
-	at = after_digit(at, end, &scope);
+	at = after_digit(at, end, &floor.scope);
 	at = after(at, end, "\nview ");
-	if (!at || version < 1 || version > 2)
+	if (!at || version < 1 || version > 3)
 		return -EBADMSG;
-	at = version == 1 ? after_view_1(at, end, &view) :
-			    after_view(at, end, &view);
+	at = version == 1 ? after_view_1(at, end, &floor.view) :
+			    after_view(at, end, &floor.view);
+	if (version >= 3) {
+		at = after(at, end, "\nproc ");
+		at = after_proc(at, end, &floor.proc);
+	}
 	at = after(at, end, "\nend\n");
-	if (at != end || scope > PR_PTRACE_SCOPE_NO_ATTACH)
+	if (at != end || floor.scope > PR_PTRACE_SCOPE_NO_ATTACH)
 		return -EBADMSG;
-	*ret_scope = scope;
-	*ret_view = view;
+	*ret = floor;
 	return 0;
 }
 
@@ -104,13 +115,13 @@ int floor_parse(const char *text, size_t len, unsigned int *ret_scope,
  *
  * Return: as floor_parse() and trusted_read().
  */
-int floor_read(unsigned int *ret_scope, unsigned int *ret_view)
+int floor_read(struct floor *ret)
 {
 	char text[TEXT_MAX];
 	ssize_t len;
 
-	len = trusted_read(FLOOR_PATH, 022, text, sizeof(text));
+	len = trusted_read("floor", 022, text, sizeof(text));
 	if (len < 0)
 		return (int)len;
-	return floor_parse(text, (size_t)len, ret_scope, ret_view);
+	return floor_parse(text, (size_t)len, ret);
 }

@@ -69,10 +69,10 @@ static enum ys_enforcer choose(const struct args *args)
  */
 static void raise_to_floor(const struct login *login, struct plan *plan)
 {
-	unsigned int scope, view;
+	struct floor floor;
 	int r;
 
-	r = floor_read(&scope, &view);
+	r = floor_read(&floor);
 	if (r < 0) {
 		pam_syslog(login->pamh, LOG_WARNING,
 			   "floor of the policy not usable (%s): scope=%u view=%s by the module itself",
@@ -80,10 +80,12 @@ static void raise_to_floor(const struct login *login, struct plan *plan)
 			   ys_view_word(plan->view));
 		return;
 	}
-	if (scope > plan->scope)
-		plan->scope = scope;
-	if (view > plan->view)
-		plan->view = view;
+	if (floor.scope > plan->scope)
+		plan->scope = floor.scope;
+	if (floor.view > plan->view)
+		plan->view = floor.view;
+	if (floor.proc == PROC_PTRACEABLE)
+		plan->proc = PROC_PTRACEABLE;
 }
 
 /* What the plan applies: 0, or a negative errno */
@@ -125,8 +127,8 @@ static int split_session(const struct login *login, enum ys_enforcer enforcer,
 	r = make_token(&plan);
 	if (r < 0)
 		return r;
-	plan.mount = ys_procfs_new(enforcer == YS_YAMA ? YS_HIDEPID_OFF :
-							 YS_HIDEPID_PTRACEABLE);
+	plan.mount = ys_procfs_new(plan.proc == PROC_PRIVATE ?
+				   YS_HIDEPID_OFF : YS_HIDEPID_PTRACEABLE);
 	if (plan.mount < 0)
 		return plan.mount;
 	plan.split = true;
@@ -138,9 +140,11 @@ static int split_session(const struct login *login, enum ys_enforcer enforcer,
 /* Why nothing can confine: what is there may only be too old */
 static const char *missing(enum ys_enforcer enforcer, int r, char *room)
 {
-	int abi = enforcer != YS_LANDLOCK && r == -EOPNOTSUPP ? ys_abi() : 0;
+	int abi = enforcer != YS_LANDLOCK ? ys_abi() : YS_ABI;
 
-	if (!abi || abi == YS_ABI)
+	if (!abi)
+		return "this kernel has no domains: boot one that has, or switch off with 'yama-session off'";
+	if (abi == YS_ABI || r != -EOPNOTSUPP)
 		return strerrordesc_np(-r);
 	snprintf(room, WHY_MAX,
 		 "its interface has version %d, and version %d is needed", abi,

@@ -128,13 +128,18 @@ bool service_has_gone(void);
 
 /* trusted.c */
 int trusted_open(const char *path, mode_t forbidden);
-ssize_t trusted_read(const char *path, mode_t forbidden, char *text,
+ssize_t trusted_read(const char *name, mode_t forbidden, char *text,
 		     size_t size);
 
-/* floor.c */
-int floor_parse(const char *text, size_t len, unsigned int *ret_scope,
-		unsigned int *ret_view);
-int floor_read(unsigned int *ret_scope, unsigned int *ret_view);
+/* floor.c: below which nobody may log in while the policy is not known */
+struct floor {
+	unsigned int scope;
+	unsigned int view;
+	enum proc proc;
+};
+
+int floor_parse(const char *text, size_t len, struct floor *ret);
+int floor_read(struct floor *ret);
 
 /* exempt.c */
 typedef int (*exempt_in_group_t)(gid_t gid, void *data);

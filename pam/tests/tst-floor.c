@@ -13,6 +13,7 @@
 
 #include "module.h"
 
+#define NEWEST	"yama-session floor 3\n"
 #define HEAD	"yama-session floor 2\n"
 #define OLDER	"yama-session floor 1\n"
 #define UNSET	77
@@ -23,18 +24,20 @@ static int parse(const char *text, size_t len, unsigned int *scope,
 		 unsigned int *view)
 {
 	char *copy = malloc(len ? len : 1);
+	struct floor floor = { UNSET, UNSET, PROC_HOST };
 	int r;
 
 	assert(copy);
 	memcpy(copy, text, len);
-	*scope = UNSET;
-	*view = UNSET;
-	r = floor_parse(copy, len, scope, view);
+	r = floor_parse(copy, len, &floor);
 	free(copy);
+	*scope = floor.scope;
+	*view = floor.view;
 	/* All or nothing */
 	assert(r == 0 || r == -EBADMSG);
 	assert((*scope == UNSET) == (r < 0));
 	assert((*view == UNSET) == (r < 0));
+	assert((floor.proc == PROC_HOST) == (r < 0));
 	return r;
 }
 
@@ -65,8 +68,14 @@ static const char *const wrong[] = {
 	OLDER "scope 9\nview 9\nend\n",
 	OLDER "scope 1\nview 01\nend\n",
 	"yama-session floor 0\nscope 1\nview 1\nend\n",
-	"yama-session floor 3\nscope 1\nview user\nend\n",
-	"yama-session floor 3\nscope 1\nview 1\nend\n",
+	"yama-session floor 4\nscope 1\nview user\nproc private\nend\n",
+	HEAD "scope 1\nview user\nproc private\nend\n",
+	NEWEST "scope 1\nview user\nend\n",
+	NEWEST "scope 1\nview user\nproc \nend\n",
+	NEWEST "scope 1\nview user\nproc host\nend\n",
+	NEWEST "scope 1\nview user\nproc privat\nend\n",
+	NEWEST "scope 1\nview user\nproc privates\nend\n",
+	NEWEST "scope 1\nview 1\nproc private\nend\n",
 };
 
 static void test_table(void)
@@ -114,6 +123,19 @@ static void test_levels(void)
 		test_view(HEAD, views[i].word, views[i].view);
 }
 
+static void test_proc(void)
+{
+	static const char both[] = NEWEST "scope 2\nview user\nproc ptraceable\nend\n";
+	static const char plain[] = NEWEST "scope 2\nview user\nproc private\nend\n";
+	struct floor floor;
+
+	assert(floor_parse(both, strlen(both), &floor) == 0);
+	assert(floor.scope == 2 && floor.view == PR_PTRACE_VIEW_USER);
+	assert(floor.proc == PROC_PTRACEABLE);
+	assert(floor_parse(plain, strlen(plain), &floor) == 0);
+	assert(floor.proc == PROC_PRIVATE);
+}
+
 /* What a service has left that had other numbers means what it meant there */
 static void test_older_levels(void)
 {
@@ -154,6 +176,7 @@ int main(void)
 {
 	test_table();
 	test_levels();
+	test_proc();
 	test_older_levels();
 	test_every_cut_is_malformed();
 	test_every_change_of_a_byte();

@@ -147,7 +147,7 @@ class ServiceBench:
         command = (
             f"{mounts} exec {moves}; export LISTEN_PID=$$; "
             f"exec {PYTHON} -m yama_session.service --policy {self.policy} --run {self.run} "
-            + shlex.join(options)
+            f"--state {self.run} " + shlex.join(options)
         )
         with self.log.open("ab") as log:
             self.service = subprocess.Popen(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -403,8 +404,8 @@ def status(bench: ServiceBench, uid: int = 0) -> dict[str, Any]:
 def floor_levels(bench: ServiceBench) -> list[int | str]:
     file = bench.run / "floor"
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
-    head, scope, view, end = file.read_text().splitlines()
-    assert (head, end) == ("yama-session floor 2", "end")
+    head, scope, view, proc, end = file.read_text().splitlines()
+    assert (head, proc, end) == ("yama-session floor 3", "proc private", "end")
     return [int(scope.removeprefix("scope ")), view.removeprefix("view ")]
 
 
@@ -485,6 +486,20 @@ def test_last_good_policy_stays_over_a_restart(bench: ServiceBench) -> None:
     assert status(bench)["policy"] == "loaded"
     with bench.login("eve", 1002) as eve:
         assert eve["body"][2] == "landlock"
+
+
+def test_policy_in_force_and_fallback_outlive_a_boot(bench: ServiceBench) -> None:
+    bench.set_policy("[[rule]]\npreset = 'open'\nmatch.user = 'eve'\n" + POLICY)
+    bench.start()
+    bench.kill()
+    for directory in ("sessions", "grants"):  # which are on a file system in memory
+        shutil.rmtree(bench.run / directory)
+    bench.set_policy("[[rule]]\npreset = 'open'\nscope = 9\n")
+    bench.store.clear()
+    bench.start()
+    assert status(bench)["policy"] == "last-good"
+    assert floor_levels(bench) == [1, "domain"]
+    assert "uid 1002" in (bench.run / "exempt").read_text()
 
 
 def test_policy_that_cannot_be_kept_leaves_none_that_is_older(service: ServiceBench) -> None:
@@ -676,6 +691,8 @@ def test_second_service_says_that_the_name_is_taken(service: ServiceBench) -> No
             "--policy",
             str(service.policy),
             "--run",
+            other,
+            "--state",
             other,
         ],
         env=service.environ,

@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yama_session.levels import Scope, View
+from yama_session.levels import Proc, Scope, View
 from yama_session.policy import (
     DEFAULT,
     SETTINGS,
-    Floor,
     Login,
     Policy,
     explain,
@@ -113,7 +112,14 @@ def test_explanation_names_the_rules_that_decide(rules: Policy, login: Login) ->
     ],
 )
 def test_floor_is_the_strictest_that_a_user_can_get(text: str, scope: int, view: str) -> None:
-    assert floor(policy(text)) == Floor(Scope(scope), View.parse(view))
+    found = floor(policy(text))
+    assert (found.scope, found.view) == (Scope(scope), View.parse(view))
+
+
+def test_floor_has_a_ptraceable_proc_if_any_user_gets_one() -> None:
+    text = '[[rule]]\npreset = "kiosk"\nmatch.user = "{}"\nproc = "ptraceable"\n'
+    assert floor(policy(text.format("bob"))).proc is Proc.PTRACEABLE
+    assert floor(policy(text.format("root"))).proc is Proc.PRIVATE
 
 
 def test_rule_by_login_is_an_outcome_only_over_an_account_s_settings() -> None:

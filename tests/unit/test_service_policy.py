@@ -115,7 +115,9 @@ def test_floor_is_for_everybody_to_read(tmp_path: Path, umask: int) -> None:
         write_floor(tmp_path / "floor", Floor(Scope.NO_ATTACH, View.DOMAIN))
     finally:
         os.umask(before)
-    assert (tmp_path / "floor").read_text() == "yama-session floor 2\nscope 3\nview domain\nend\n"
+    assert (
+        tmp_path / "floor"
+    ).read_text() == "yama-session floor 3\nscope 3\nview domain\nproc private\nend\n"
     assert stat.S_IMODE((tmp_path / "floor").stat().st_mode) == 0o644
 
 

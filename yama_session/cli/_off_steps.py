@@ -7,7 +7,7 @@ from pathlib import Path
 
 from yama_session.cli._steps import Step, command
 from yama_session.cli._who import programs
-from yama_session.doctor.machine import AT_UNIT, GRANTS_UNIT, RUN_DIR, UNIT, systemctl
+from yama_session.doctor.machine import AT_UNIT, GRANTS_UNIT, RUN_DIR, STATE_DIR, UNIT, systemctl
 from yama_session.pamd import MODULE, parse, undo_edits
 
 _PAM_DIR = Path("/etc/pam.d")
@@ -33,8 +33,9 @@ def unit_steps() -> Iterator[Step]:
     grants = RUN_DIR / "grants"
     if grants.is_dir() and any(grants.iterdir()):
         yield command(["systemctl", "start", GRANTS_UNIT])
-    if RUN_DIR.exists():
-        yield command(["rm", "-r", "--", str(RUN_DIR)])
+    for directory in (RUN_DIR, STATE_DIR):
+        if directory.exists():
+            yield command(["rm", "-r", "--", str(directory)])
 
 
 def program_steps() -> Iterator[Step]:

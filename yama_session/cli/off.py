@@ -2,7 +2,7 @@
 
 Takes the module's lines out of PAM's services first (those of pam-auth-update
 and of 'setup --landlock'), then stops and disables the units, then removes what
-the service keeps in /run, then takes the BPF programs out of the kernel if they
+the service keeps in /run and /var/lib, then takes the BPF programs out of the kernel if they
 confine nobody. Sessions that are confined stay so until they end: they are
 listed. Policy and programs stay installed. Doing it again does nothing.
 

@@ -15,6 +15,7 @@ from yama_session.errors import EnforcerError, ServiceError
 from yama_session.policy import Policy, Reading
 
 RUN_DIR = Path("/run/yama-session")
+STATE_DIR = Path("/var/lib/yama-session")
 UNIT = "yama-session.service"
 AT_UNIT = "yama-session-at.path"
 GRANTS_UNIT = "yama-session-grants.service"
@@ -102,7 +103,7 @@ def examine_files() -> Iterator[Finding]:
     """Examine what the service leaves and what is installed for it."""
     if systemctl("is-active", UNIT) == "active":
         for name in ("exempt", "floor"):
-            yield _left(RUN_DIR / name, name)
+            yield _left(STATE_DIR / name, name)
     if any(file.exists() for file in _BUS_POLICIES):
         yield ok("files", "D-Bus policy", "installed")
     else:
@@ -133,7 +134,7 @@ def _left(file: Path, name: str) -> Finding:
         return problem("files", str(file), f"cannot be read: {error.strerror}", cure)
     if status.st_uid or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return problem("files", str(file), "somebody but root may write to it", cure)
-    if not text.startswith(f"yama-session {name} 1\n") or not text.endswith("\nend\n"):
+    if not text.startswith(f"yama-session {name} ") or not text.endswith("\nend\n"):
         return problem("files", str(file), "is not whole: the fallback exempts root only", cure)
     return ok("files", str(file), "whole, and root's")
 

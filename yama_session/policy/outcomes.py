@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from yama_session.levels import Scope, View
+from yama_session.levels import Proc, Scope, View
 from yama_session.policy.rules import Decision, Match, Policy, Rule, raised
 from yama_session.policy.words import DEFAULT
 
@@ -19,10 +19,12 @@ class Floor:
     Args:
         scope: the highest scope.
         view: the highest view.
+        proc: ``PTRACEABLE`` if any user gets that, else ``PRIVATE``.
     """
 
     scope: Scope
     view: View
+    proc: Proc = Proc.PRIVATE
 
 
 def floor(policy: Policy) -> Floor:
@@ -37,7 +39,11 @@ def floor(policy: Policy) -> Floor:
         for decision in outcomes(policy)
         if not any(rule and rule.match.user == _ROOT for rule in (decision.rule, decision.base))
     ]
-    return Floor(max(item.scope for item in settings), max(item.view for item in settings))
+    return Floor(
+        max(item.scope for item in settings),
+        max(item.view for item in settings),
+        Proc.PTRACEABLE if any(item.proc is Proc.PTRACEABLE for item in settings) else Proc.PRIVATE,
+    )
 
 
 def outcomes(policy: Policy) -> Iterator[Decision]:

@@ -41,7 +41,7 @@ async def _answer(
     options: argparse.Namespace, stored: dict[str, OwnedFd], notifier: Notifier
 ) -> None:
     records = Records(options.run / "sessions", Session)
-    policy = PolicyState(options.policy, options.run, Accounts())
+    policy = PolicyState(options.policy, options.state, Accounts())
     # What is wrong is in the journal. Answer all the same: by the last good
     # policy, or logins go by their fallback; `status` says why.
     with contextlib.suppress(Refusal):
@@ -78,6 +78,12 @@ def main() -> int:
     parser.add_argument("--policy", type=Path, default=POLICY_DIR, help="the policy's directory")
     parser.add_argument(
         "--run", type=Path, default=Path("/run/yama-session"), help="where sessions are recorded"
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=Path("/var/lib/yama-session"),
+        help="where the policy in force is kept, over a boot as well",
     )
     parser.add_argument(
         "--polkit-limit",

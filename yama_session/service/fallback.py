@@ -22,7 +22,8 @@ def write_floor(file: Path, floor: Floor) -> None:
     If that fails the file before stays: the module takes its own levels where
     they are stricter.
     """
-    text = f"yama-session floor 2\nscope {floor.scope.value}\nview {floor.view.word}\nend\n"
+    levels = f"scope {floor.scope.value}\nview {floor.view.word}\nproc {floor.proc.value}\n"
+    text = f"yama-session floor 3\n{levels}end\n"
     try:
         write_atomically(file, text, mode=0o644)
     except OSError as error:

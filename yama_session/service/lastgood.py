@@ -22,7 +22,7 @@ _VERSION = 2
 
 
 class LastGood:
-    """Keeps the last policy that was in force; it lasts until the next boot.
+    """Keeps the last policy that was in force.
 
     Args:
         file: in a directory that only root gets into.

@@ -25,16 +25,16 @@ class PolicyState:
 
     Args:
         directory: where the policy files are.
-        run_dir: where the policy in force is kept, and what the PAM module's
+        state_dir: where the policy in force is kept, and what the PAM module's
             fallback reads.
         accounts: for names.
     """
 
-    def __init__(self, directory: Path, run_dir: Path, accounts: Accounts) -> None:
+    def __init__(self, directory: Path, state_dir: Path, accounts: Accounts) -> None:
         self._directory = directory
-        self._exempt_file = run_dir / "exempt"
-        self._floor_file = run_dir / "floor"
-        self._last_good = LastGood(run_dir / "policy")
+        self._exempt_file = state_dir / "exempt"
+        self._floor_file = state_dir / "floor"
+        self._last_good = LastGood(state_dir / "policy")
         self._accounts = accounts
         self._in_force: Reading | None = None
         self._reloading = asyncio.Lock()

@@ -235,7 +235,7 @@ def policy(text: str) -> Iterator[None]:
         end_logins("alice", "bob", "carol")
         POLICY.write_text(before, encoding="utf-8")
         # The stock kernel cannot honour the default, so that only a boot takes it.
-        again = "systemctl stop yama-session && rm /run/yama-session/policy"
+        again = "systemctl stop yama-session && rm /var/lib/yama-session/policy"
         _do(f"systemctl reload yama-session || {{ {again} && systemctl start yama-session; }}")
 
 

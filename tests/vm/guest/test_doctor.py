@@ -127,7 +127,7 @@ def test_a_service_that_does_not_run_is_not_started_by_looking() -> None:
 
 
 def test_what_the_service_leaves_and_what_it_needs() -> None:
-    exempt = Path("/run/yama-session/exempt")
+    exempt = Path("/var/lib/yama-session/exempt")
     exempt.write_text("yama-session exempt 1\nuid 10", encoding="utf-8")
     check("systemctl stop yama-session-at.path")
     bus = Path("/usr/share/dbus-1/system.d/org.yama.Session1.conf")

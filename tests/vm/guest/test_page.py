@@ -41,7 +41,7 @@ def test_one_page_on_and_the_next_one_off() -> None:
     # `make install` has been done, and more: what a fresh machine has is what off leaves.
     dry, real = block(off, "yama-session off")
     assert dry == f"{real} --dry-run"
-    check("rm -f /run/yama-session/policy")
+    check("rm -f /var/lib/yama-session/policy")
     check(real)
     check("groupadd guests && usermod -aG guests bob")
 

@@ -11,7 +11,7 @@ from logins import Login, end_logins, policy, sh, wait_for
 from stack import last_opening, module_arguments, now
 
 DROP_IN = Path("/etc/yama-session/policy.d/50-test.toml")
-FLOOR = Path("/run/yama-session/floor")
+FLOOR = Path("/var/lib/yama-session/floor")
 KIOSK = '[[rule]]\nmatch = { user = "carol" }\nscope = 2\n'
 
 
@@ -104,10 +104,12 @@ def test_fallback_is_no_way_below_the_policy() -> None:
                 assert "scope=2 view=domain" in alice.domain()
                 assert not alice.sees(1)
             assert "floor" not in last_opening(begin, "opened session.*scope=2").text
-    assert FLOOR.read_text() == "yama-session floor 2\nscope 1\nview domain\nend\n"
+    assert FLOOR.read_text() == "yama-session floor 3\nscope 1\nview domain\nproc private\nend\n"
 
 
-@pytest.mark.parametrize("text", [None, "yama-session floor 2\nscope 9\nview domain\nend\n"])
+@pytest.mark.parametrize(
+    "text", [None, "yama-session floor 3\nscope 9\nview domain\nproc private\nend\n"]
+)
 def test_fallback_without_a_floor_has_its_own_levels_and_says_so(text: str | None) -> None:
     end_logins("alice")
     with stopped_service():
@@ -118,7 +120,7 @@ def test_fallback_without_a_floor_has_its_own_levels_and_says_so(text: str | Non
         with Login("alice") as alice:
             assert "scope=1 view=domain" in alice.domain()
         assert "floor of the policy not usable" in last_opening(begin, "opened session").text
-    assert FLOOR.read_text() == "yama-session floor 2\nscope 1\nview domain\nend\n"
+    assert FLOOR.read_text() == "yama-session floor 3\nscope 1\nview domain\nproc private\nend\n"
 
 
 def test_fallback_reads_the_floor_that_an_older_service_has_left() -> None:
