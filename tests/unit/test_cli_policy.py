@@ -60,8 +60,8 @@ def check(capsys: Output, path: Path) -> tuple[int, list[str]]:
 
 def test_check_of_a_good_policy_is_0(etc: Path, capsys: Output) -> None:
     (etc / "policy.toml").write_text('[[rule]]\nmatch.user = "root"\npreset = "open"\n')
-    assert check(capsys, etc) == (0, [": no mistake in 1 rules"])
-    assert check(capsys, etc / "policy.toml") == (0, [": no mistake in 1 rules"])
+    assert check(capsys, etc) == (0, [": no mistake in 1 rule"])
+    assert check(capsys, etc / "policy.toml") == (0, [": no mistake in 1 rule"])
 
 
 def test_check_names_every_mistake_in_every_file_and_is_1(etc: Path, capsys: Output) -> None:
@@ -92,16 +92,48 @@ def test_check_in_json(etc: Path, capsys: Output) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("path", "message"),
-    [("none", "there is no such file"), ("policy.d", "holds neither policy.toml nor")],
-)
-def test_check_of_what_is_no_policy_is_1(
-    etc: Path, capsys: Output, path: str, message: str
-) -> None:
-    status, (line,) = check(capsys, etc / path)
+def test_check_of_what_is_not_there_is_1(etc: Path, capsys: Output) -> None:
+    status, (line,) = check(capsys, etc / "none")
     assert status == 1
-    assert line.startswith(f": {message}")
+    assert line.startswith(": there is no such file")
+
+
+def test_check_says_what_no_rules_mean(etc: Path, capsys: Output) -> None:
+    status, lines = check(capsys, etc / "policy.d")
+    assert status == 0
+    assert lines == [
+        ": warning: holds neither policy.toml nor policy.d/*.toml",
+        ": no rules: the default confines every user but root",
+    ]
+
+
+def test_check_warns_of_rules_that_never_win_and_services_that_are_none(
+    etc: Path, capsys: Output
+) -> None:
+    (etc / "policy.toml").write_text(
+        '[[rule]]\npreset = "open"\nmatch.user = "root"\n'
+        '[[rule]]\npreset = "open"\nmatch.group = ["root", "nogroup"]\n'
+        '[[rule]]\npreset = "kiosk"\nmatch.group = "nogroup"\n'
+        '[[rule]]\nscope = 2\ngroup = "session"\nmatch.service = ["su", "no-such-service"]\n'
+        '[[rule]]\nscope = 3\ngroup = "session"\nmatch = { service = "su", remote = true }\n'
+    )
+    _, lines = check(capsys, etc)
+    assert [line for line in lines if "never wins" in line] == [
+        f"policy.toml:7: warning: never wins: {etc}/policy.toml:4 comes first",
+        f"policy.toml:14: warning: never wins: {etc}/policy.toml:10 comes first",
+    ]
+    (line,) = (line for line in lines if "there is no service" in line)
+    assert line.startswith("policy.toml:10: warning: there is no service 'no-such-service' in ")
+
+
+@pytest.mark.parametrize("preset", ["desktop", "kiosk", "open"])
+@pytest.mark.parametrize("first", ["", '[[rule]]\npreset = "open"\nmatch.user = "root"\n'])
+def test_check_warns_of_a_rule_that_binds_root_unasked(
+    etc: Path, capsys: Output, preset: str, first: str
+) -> None:
+    (etc / "policy.toml").write_text(f'{first}[[rule]]\npreset = "{preset}"\n')
+    _, lines = check(capsys, etc)
+    assert any("binds root, too" in line for line in lines) is (preset != "open" and not first)
 
 
 def test_check_warns_of_what_is_hardly_meant(etc: Path, capsys: Output) -> None:
@@ -118,6 +150,8 @@ def test_check_warns_of_what_is_hardly_meant(etc: Path, capsys: Output) -> None:
     assert status == 0
     assert [re.sub(r" a convenience.*", "", line) for line in lines[:-1]] == [
         "policy.d/10.conf: warning: is not read: its name does not end in .toml",
+        "policy.d/20.toml:8: warning: binds root, too: begin with a rule for user = 'root' and"
+        " preset = 'open', or name root in one of its own",
         "policy.d/20.toml:4: warning: a rule by login is",
         f"policy.d/20.toml:10: warning: never wins: {etc}/policy.d/20.toml:8 comes first",
         "policy.d/20.toml:1: warning: there is no user 'no-such-user' here",

@@ -1,6 +1,7 @@
 """Every mistake in a policy file is named with its value, its choices and its line."""
 
 import os
+import sys
 from io import BufferedReader, FileIO
 from pathlib import Path
 
@@ -269,9 +270,71 @@ def test_file_that_changes_while_it_is_read_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "policy.toml").write_text('[[rule]]\npreset = "open"\n')
-    monkeypatch.setattr(Path, "open", lambda path, mode: Changing(FileIO(path, mode)))
+    module = sys.modules["yama_session.policy.load"]  # its function has the same name
+    monkeypatch.setattr(module, "_opened", lambda path: Changing(FileIO(path)))
     with pytest.raises(PolicyError, match="was written while it was read"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["policy.toml", "policy.d/a.toml"])
+def test_file_that_is_not_regular_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    (tmp_path / "policy.d").mkdir()
+    os.mkfifo(tmp_path / name)
+    (error,) = read(tmp_path).errors
+    assert str(error) == f"{tmp_path / name}: is no regular file"
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()
+    (error,) = read(tmp_path).errors
+    assert (error.file, error.message) == (tmp_path / name, "cannot be read: Is a directory")
+
+
+@pytest.mark.parametrize("name", [".", "policy.d", "policy.toml", "policy.d/a.toml"])
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o666, 0o662])
+def test_what_others_could_have_written_is_refused(tmp_path: Path, name: str, mode: int) -> None:
+    etc = tmp_path / "etc"
+    (etc / "policy.d").mkdir(parents=True)
+    for file in ("policy.toml", "policy.d/a.toml"):
+        (etc / file).write_text('[[rule]]\npreset = "open"\n')
+    assert read(etc).errors == ()
+    (etc / name).chmod(mode | 0o100)
+    (error,) = read(etc).errors
+    assert error.file == etc / name
+    assert "others may write to it" in error.message
+    (etc / name).chmod(0o755)
+    os.chown(etc / name, 12345, -1)
+    (error,) = read(etc).errors
+    assert error.message == "belongs to uid 12345: 'chown root' it"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "192.168.*",
+        "10.0.0.300",
+        "10.0",
+        "10.0.0.0/33",
+        "10.0.0.1/8",
+        "::g",
+        "a b",
+        "-x",
+        "*",
+        "\u00e9",
+    ],
+)
+def test_host_that_no_login_can_come_from_is_refused(host: str) -> None:
+    text = f'[[rule]]\nscope = 2\ngroup = "session"\nmatch.rhost = "{host}"\n'
+    with pytest.raises(PolicyError, match=r"rhost = .* is no (host|network)"):
+        parse(text, FILE)
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "::1", "fe80::1%eth0", "10.0.0.0/8", "gate_1.a-b.x"])
+def test_hosts_that_may_be_meant(host: str) -> None:
+    parse(f'[[rule]]\nscope = 2\ngroup = "session"\nmatch.rhost = "{host}"\n', FILE)
+
+
+def test_byte_order_mark_is_named() -> None:
+    with pytest.raises(PolicyError, match=r":1: begins with a byte-order mark"):
+        parse('\ufeff[[rule]]\npreset = "open"\n', FILE)
 
 
 def test_each_setting_knows_where_it_comes_from() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from yama_session.cli._exit import ExitCode
 from yama_session.errors import AccountError, PolicyError
+from yama_session.pamd import DIRECTORIES, Services
 from yama_session.policy import (
     Policy,
     Reading,
@@ -20,6 +21,9 @@ from yama_session.policy import (
 from yama_session.service.accounts import Kind, number_of
 from yama_session.service.support import unsupported
 
+#: What a policy without a rule means.
+NO_RULES = "no rules: the default confines every user but root"
+
 
 def check(path: Path, *, any_kernel: bool, as_json: bool) -> int:
     """Print what is wrong with a policy file or directory."""
@@ -27,7 +31,7 @@ def check(path: Path, *, any_kernel: bool, as_json: bool) -> int:
     errors = list(reading.errors)
     if not errors:
         errors += [] if any_kernel else unsupported(reading.policy)
-        warnings += [*advice(reading.policy), *_names(reading.policy)]
+        warnings += [*advice(reading.policy), *_names(reading.policy), *_services(reading.policy)]
     if as_json:
         print(json.dumps([*_plain("error", errors), *_plain("warning", warnings)], indent=2))
     else:
@@ -36,7 +40,9 @@ def check(path: Path, *, any_kernel: bool, as_json: bool) -> int:
         for warning in warnings:
             print(PolicyError(warning.file, warning.line, f"warning: {warning.message}"))
         if not errors:
-            print(f"{path}: no mistake in {len(reading.policy.rules)} rules")
+            count = len(reading.policy.rules)
+            found = f"no mistake in {count} rule{'s' * (count != 1)}"
+            print(f"{path}: {found if count else NO_RULES}")
     return ExitCode.PROBLEM if errors else ExitCode.OK
 
 
@@ -46,13 +52,13 @@ def _read(path: Path) -> tuple[Reading, list[PolicyError]]:
             return Reading((), Policy(), (PolicyError(path, None, "there is no such file"),)), []
         return read_files([path]), []
     reading = read(path)
-    if not reading.sources and not reading.errors:
-        empty = PolicyError(path, None, "holds neither policy.toml nor policy.d/*.toml")
-        return Reading((), Policy(), (empty,)), []
     others = [] if reading.errors else ignored(path)
-    return reading, [
+    warnings = [
         PolicyError(file, None, "is not read: its name does not end in .toml") for file in others
     ]
+    if not reading.sources and not reading.errors:
+        warnings.append(PolicyError(path, None, "holds neither policy.toml nor policy.d/*.toml"))
+    return reading, warnings
 
 
 def _plain(severity: str, found: Iterable[PolicyError]) -> list[dict[str, object]]:
@@ -85,6 +91,16 @@ def _names(policy: Policy) -> Iterator[PolicyError]:
                 rule.line,
                 f"{kind} {name!r} has {word} {number}, as {other!r} in {first.place}: for a login"
                 " they are the same",
+            )
+
+
+def _services(policy: Policy) -> Iterator[PolicyError]:
+    """Find services that no file of PAM has."""
+    known = Services().names()
+    for rule in policy.rules if known else ():
+        for name in sorted((rule.match.service or frozenset()) - set(known)):
+            yield PolicyError(
+                rule.file, rule.line, f"there is no service {name!r} in {DIRECTORIES[0]}"
             )
 
 

@@ -6,11 +6,19 @@ from collections.abc import Iterator
 
 from yama_session.errors import PolicyError
 from yama_session.policy.outcomes import hiders
-from yama_session.policy.rules import Policy
+from yama_session.policy.rules import Login, Policy
 
 
 def advice(policy: Policy) -> Iterator[PolicyError]:
-    """Yield a remark for each rule that does less than it seems to."""
+    """Yield a remark for each rule that does less, or more, than it seems to."""
+    root = policy.account(Login("root", 0))
+    if root.rule is not None and root.rule.match.user is None and not root.settings.unconfined:
+        yield PolicyError(
+            root.rule.file,
+            root.rule.line,
+            "binds root, too: begin with a rule for user = 'root' and preset = 'open', or name"
+            " root in one of its own",
+        )
     for rule, hider in hiders(policy):
         if hider is not None:
             yield PolicyError(rule.file, rule.line, f"never wins: {hider.place} comes first")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from yama_session.errors import PolicyError
 from yama_session.policy.parse import check
@@ -58,10 +60,14 @@ def read(directory: Path = POLICY_DIR) -> Reading:
     """Read a directory, and find all that is wrong in it.
 
     ``policy.d/*.toml`` come first, in the order of their names, then
-    ``policy.toml``, so that a drop-in wins. What is not there has no rules,
-    and what begins with a dot is not there.
+    ``policy.toml``, so that a drop-in wins. Missing files contribute no rules,
+    and files whose name begins with a dot are ignored. Files and directories
+    must be root's (or the caller's, to look at a draft) and nobody else's to
+    write to.
     """
     try:
+        for each in (directory, directory / "policy.d"):
+            _trust_directory(each)
         files = _drop_ins(directory / "policy.d")
     except PolicyError as error:
         return Reading((), Policy(), (error,))
@@ -108,6 +114,15 @@ def understand(sources: Iterable[Source]) -> Reading:
     return Reading(sources, Policy(tuple(rules)), tuple(errors))
 
 
+def _trust_directory(directory: Path) -> None:
+    try:
+        _trust(directory, directory.stat())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise PolicyError(directory, None, f"cannot be looked at: {error.strerror}") from None
+
+
 def _drop_ins(directory: Path) -> list[Path]:
     return [
         file
@@ -133,8 +148,11 @@ def _entries(directory: Path) -> list[Path]:
 def _text(file: Path) -> str | None:
     """Return what stands in a file, ``None`` if there is none."""
     try:
-        with file.open("rb") as stream:
+        with _opened(file) as stream:
             before = os.fstat(stream.fileno())
+            if not stat.S_ISREG(before.st_mode):
+                raise PolicyError(file, None, "is no regular file")
+            _trust(file, before)
             data = stream.read(MAX_BYTES + 1)
             after = os.fstat(stream.fileno())
     except FileNotFoundError:
@@ -150,3 +168,19 @@ def _text(file: Path) -> str | None:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise PolicyError(file, line, f"byte {data[error.start]:#x} is not UTF-8") from None
+
+
+def _opened(file: Path) -> BinaryIO:
+    def at_once(path: str, flags: int) -> int:  # a FIFO must not hold up whoever opens it
+        return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+    return open(file, "rb", opener=at_once)
+
+
+def _trust(path: Path, found: os.stat_result) -> None:
+    """Refuse what somebody else could have written; to look at a draft it may be one's own."""
+    if found.st_uid not in (0, os.geteuid()):
+        raise PolicyError(path, None, f"belongs to uid {found.st_uid}: 'chown root' it")
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        mode = stat.S_IMODE(found.st_mode)
+        raise PolicyError(path, None, f"others may write to it (mode {mode:04o}): 'chmod go-w' it")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from yama_session.levels import Proc, Scope, View
 from yama_session.policy.rules import Decision, Match, Policy, Rule, raised
-from yama_session.policy.words import DEFAULT
+from yama_session.policy.words import DEFAULT, NAME_KEYS
 
 _ROOT = frozenset({"root"})
 
@@ -73,18 +73,28 @@ def reachable(policy: Policy) -> Iterator[Rule]:
 
 def hiders(policy: Policy) -> Iterator[tuple[Rule, Rule | None]]:
     """Yield each rule with an earlier one that wins over it for everybody, if there is one."""
-    everybody: Rule | None = None
+    before: list[Rule] = []
     settled: dict[str, Rule] = {}
     for rule in policy.rules:
         match = rule.match
-        hider = everybody
+        hider = next((other for other in before if _implies(match, other.match)), None)
         if hider is None and match.user is not None and match.user <= settled.keys():
             hider = settled[min(match.user)]
         yield rule, hider
-        if match == Match():
-            everybody = everybody or rule
-        elif match.user is not None and match == Match(user=match.user):
+        before.append(rule)
+        if match.user is not None and match == Match(user=match.user):
             settled |= dict.fromkeys(match.user - settled.keys(), rule)
+
+
+def _implies(one: Match, other: Match) -> bool:
+    """Tell whether every login that fits one fits the other for certain, too."""
+    if other.remote not in (None, one.remote):
+        return False
+    for key in NAME_KEYS:
+        asked, names = getattr(other, key), getattr(one, key)
+        if asked is not None and (names is None or not names <= asked):
+            return False
+    return True
 
 
 def _may_share_a_user(one: Match, other: Match) -> bool:

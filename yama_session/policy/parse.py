@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +29,8 @@ from yama_session.policy.words import (
 
 _LINE_IN_MESSAGE = re.compile(r"\s*\(at line (\d+), column (\d+)\)$")
 _RULE = re.compile(r"^[ \t]*\[\[[ \t]*rule[ \t]*\]\]", re.MULTILINE)
+_NUMBERS = re.compile(r"[0-9.]+")
+_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _WordT = TypeVar("_WordT", bound=Enum)
 
 
@@ -68,6 +70,8 @@ def check(text: str, file: Path) -> tuple[tuple[Rule, ...], tuple[PolicyError, .
 
 
 def _document(text: str, file: Path) -> dict[str, object]:
+    if text.startswith("\ufeff"):
+        raise PolicyError(file, 1, "begins with a byte-order mark: save it as UTF-8 without one")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -189,13 +193,17 @@ class _RuleReader:
         return Match(**names, remote=remote)
 
     def _host(self, host: str) -> None:
-        """Refuse a network that is none; whatever has no slash may be a name."""
-        if "/" not in host:
-            return
+        """Refuse what is neither a name nor an address nor a network: it would match nobody."""
         try:
-            ip_network(host)
+            if "/" in host:
+                ip_network(host)
+            elif ":" in host or _NUMBERS.fullmatch(host):
+                ip_address(host)
+            elif not _HOST.fullmatch(host):
+                raise ValueError("a name has letters, digits, dots and dashes")
         except ValueError as error:
-            self._fault(f"rhost = {host!r} is no network: {error}", "match", "rhost")
+            what = "network" if "/" in host else "host"
+            self._fault(f"rhost = {host!r} is no {what}: {error}", "match", "rhost")
 
     def _names(self, table: Mapping[str, object], key: str) -> frozenset[str] | None:
         if key not in table:
