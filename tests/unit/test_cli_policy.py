@@ -209,7 +209,7 @@ def test_test_in_json(etc: Path, capsys: Output) -> None:
     assert status == (1 if found["problem"] else 0)
     assert set(found) == {
         *("policy", "login", "rules", "source", "preset", "settings"),
-        *("confined", "enforcer", "in_part", "problem"),
+        *("confined", "enforcer", "in_part", "problem", "without_service"),
     }
     assert {key for rule in found["rules"] for key in rule} == {
         *("file", "line", "fits", "wins", "why")

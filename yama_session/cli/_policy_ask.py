@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from yama_session.cli._exit import ExitCode
 from yama_session.cli._policy_text import match_text, settings_lines, settings_plain
+from yama_session.doctor.logins import is_exempt, module_lines, without_service
+from yama_session.pamd import Services
 from yama_session.policy import Explanation, Login, Settings, explain, read
-from yama_session.service.accounts import Directory, account_named
+from yama_session.service.accounts import Account, Directory, account_named, groups_of
 from yama_session.service.confinement import choose
 from yama_session.service.refusal import EnforcerUnavailable
 from yama_session.service.seat import seat_of_terminal
@@ -28,7 +30,7 @@ def ask(args: argparse.Namespace) -> int:
     login = Login("", account.uid, (), args.service, args.tty, args.rhost, seat)
     login = Directory().explained(reading.policy, login)
     explanation = explain(reading.policy, login)
-    here = _here(explanation.decision.settings)
+    here = replace(_here(explanation.decision.settings), without=_without(account, args.service))
     if args.json:
         print(json.dumps(_plain(args.policy, login, explanation, here), indent=2))
     else:
@@ -43,6 +45,18 @@ class _Here:
     enforcer: str | None = None
     in_part: tuple[str, ...] = ()
     problem: str | None = None
+    without: tuple[str, ...] = ()
+
+
+def _without(account: Account, service: str) -> tuple[str, ...]:
+    """What the account gets while the service is down, by each line of the module that differs."""
+    lines = dict(module_lines(Services()))
+    if service:
+        lines = {name: said for name, said in lines.items() if name == service}
+    exempt = is_exempt(account, groups_of(account)) if lines else False
+    return tuple(
+        dict.fromkeys(without_service(said, exempt=exempt).text for said in lines.values())
+    )
 
 
 def _here(settings: Settings) -> _Here:
@@ -73,10 +87,13 @@ def _lines(login: Login, explanation: Explanation, here: _Here) -> list[str]:
     preset = f" (preset {decision.settings.preset})" if decision.settings.preset else ""
     lines.append(f"gets{preset}:")
     lines += settings_lines(decision.settings, explanation.origins)
+    without = [f"with the service down: {text}" for text in here.without]
     if here.problem:
-        return [*lines, f"on this kernel: not possible, so by the fallback: {here.problem}"]
+        text = f"on this kernel: not possible, so by the fallback: {here.problem}"
+        return [*lines, text, *without]
     how_confined = f"confined by {here.enforcer}" if here.enforcer else "not confined"
-    return [*lines, f"on this kernel: {how_confined}", *(f"  {text}" for text in here.in_part)]
+    in_part = (f"  {text}" for text in here.in_part)
+    return [*lines, f"on this kernel: {how_confined}", *in_part, *without]
 
 
 def _plain(policy: Path, login: Login, explanation: Explanation, here: _Here) -> dict[str, object]:
@@ -101,4 +118,5 @@ def _plain(policy: Path, login: Login, explanation: Explanation, here: _Here) ->
         "enforcer": here.enforcer,
         "in_part": list(here.in_part),
         "problem": here.problem,
+        "without_service": list(here.without),
     }

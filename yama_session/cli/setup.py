@@ -4,9 +4,9 @@
 stack, as Landlock takes away the sight of pid 1's limits. Services of the
 vendor's directory get a copy in /etc/pam.d; those that only root can run are
 left out. The profile of pam-auth-update, which stands before pam_limits, is disabled.
-Nothing is changed if one file is not understood. --undo takes out exactly what
-was written; the profile stays disabled. (The other enforcers need no such thing:
-'pam-auth-update --enable yama-session'.)
+Nothing is changed if one file is not understood, or if the kernel has no
+Landlock. --undo takes out exactly what was written; the profile stays disabled.
+(The other enforcers need no such thing: 'pam-auth-update --enable yama-session'.)
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from yama_session.cli._exit import ExitCode
 from yama_session.cli._off_steps import DISABLE_PROFILE
 from yama_session.cli._root import require_root
 from yama_session.cli._steps import Step
+from yama_session.enforcers import by_name
+from yama_session.errors import EnforcerError
 from yama_session.pamd import Edit, landlock_edits, undo_edits
 
 _PROFILE = Path("/usr/share/pam-configs/yama-session")
@@ -40,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the lines, or take them out."""
     require_root("it writes to /etc/pam.d")
+    if not args.undo and not args.dry_run:
+        _require_landlock()
     commands = [] if args.undo or not _PROFILE.exists() else [DISABLE_PROFILE]
     edits = undo_edits() if args.undo else landlock_edits(profile_goes=bool(commands))
     if not args.dry_run:
@@ -49,6 +53,16 @@ def run(args: argparse.Namespace) -> int:
             edit.apply()
     _print(args, commands, edits)
     return ExitCode.OK
+
+
+def _require_landlock() -> None:
+    """Refuse what would lock users out as soon as the service is down."""
+    state = by_name("landlock").available()
+    if not state:
+        raise EnforcerError(
+            f"landlock is {state}: with the module's line for it users could not log in while the"
+            " service is down"
+        )
 
 
 def _print(args: argparse.Namespace, commands: Sequence[Step], edits: Sequence[Edit]) -> None:

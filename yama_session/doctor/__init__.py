@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from yama_session.doctor import machine, pam, processes
+from yama_session.doctor import logins, machine, pam, processes
 from yama_session.doctor.finding import Finding, Severity, note
 from yama_session.errors import BpfError, KernelUnsupported, ServiceError
 from yama_session.pamd import Services
@@ -26,7 +26,9 @@ def examine() -> Iterator[Finding]:
     yield from machine.examine_kernel(policy)
     yield from machine.examine_policy(files)
     yield from machine.examine_service()
-    yield from pam.examine(Services(), landlock=_by_landlock(policy))
+    services = Services()
+    yield from pam.examine(services, landlock=_by_landlock(policy))
+    yield from logins.examine(services, policy)
     try:
         yield from processes.examine(picture().processes, policy)
     except KernelUnsupported:  # of Landlock's domains the kernel tells nobody

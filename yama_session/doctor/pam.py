@@ -54,7 +54,7 @@ def _service(services: Services, name: str, *, landlock: bool) -> Iterator[Findi
         for item in wrong:
             yield problem(_CHECK, f"{name}: {item.place}", item.reason, item.advice)
         if not wrong:
-            yield ok(_CHECK, name, "its sessions are confined as the policy says")
+            yield ok(_CHECK, name, "runs the module")
     elif name in ROOT_ONLY:
         yield note(
             _CHECK,

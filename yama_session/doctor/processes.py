@@ -15,6 +15,9 @@ from yama_session.reach.domains import Process
 _CHECK = "processes"
 _LOGIN_DEFS = Path("/etc/login.defs")
 
+#: systemd's dynamic users; nobody; no uid at all. Source: docs/UIDS-GIDS.md of systemd.
+_RESERVED = ((61184, 65519), (65534, 65535), (0xFFFFFFFF, 0xFFFFFFFF))
+
 
 def examine(found: Iterable[Process], policy: Policy) -> Iterator[Finding]:
     """Examine processes.
@@ -28,8 +31,7 @@ def examine(found: Iterable[Process], policy: Policy) -> Iterator[Finding]:
     for item in found:
         if item.domain is None and item.uid:
             by_uid[item.uid].append(item)
-    lowest, highest = account_range(_text(_LOGIN_DEFS))
-    people = {uid: items for uid, items in by_uid.items() if lowest <= uid <= highest}
+    people = {uid: items for uid, items in by_uid.items() if is_person(uid)}
     wrong = [finding for uid, items in people.items() for finding in _of_user(uid, items, policy)]
     yield from wrong
     if not wrong:
@@ -107,7 +109,29 @@ def _text(file: Path) -> str:
         return ""
 
 
+def is_person(uid: int) -> bool:
+    """Tell whether a uid is a person's.
+
+    Those of directories and of systemd-homed lie above UID_MAX of login.defs(5),
+    as do those of containers, which have no account.
+    """
+    lowest, highest = account_range(_text(_LOGIN_DEFS))
+    if uid <= highest:
+        return uid >= lowest
+    if any(first <= uid <= last for first, last in _RESERVED):
+        return False
+    from yama_session.service.accounts import account_of
+
+    try:
+        account_of(uid)
+    except AccountMissing:
+        return False
+    except AccountError:  # it may be one
+        return True
+    return True
+
+
 def account_range(login_defs: str) -> tuple[int, int]:
-    """Return the lowest and highest uid of people, as login.defs(5) has them."""
+    """Return the lowest and highest uid of local people, as login.defs(5) has them."""
     found = dict(re.findall(r"^\s*(UID_MIN|UID_MAX)\s+(\d+)", login_defs, re.MULTILINE))
     return int(found.get("UID_MIN", 1000)), int(found.get("UID_MAX", 60000))
