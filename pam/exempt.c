@@ -8,7 +8,8 @@
  *	gid 27
  *	end
  *
- * The last line tells a whole list from one that was cut short.
+ * A line "all" is everybody: the policy is only logged.  The last line tells a
+ * whole list from one that was cut short.
  */
 #include <errno.h>
 #include <string.h>
@@ -23,19 +24,33 @@
 /* (uid_t)-1 means "no change" to chown(2) and setuid(2): nobody has it */
 #define ID_LIMIT	0xfffffffeUL
 
-/* One line "<word> <number>\n", in the one way to write it; its length or 0 */
-static size_t parse_line(const char *text, size_t len, bool *ret_group,
+enum who {
+	WHO_USER,
+	WHO_GROUP,
+	WHO_ALL,
+};
+
+/*
+ * One line "<word> <number>\n", in the one way to write it, or "all\n"; its
+ * length or 0.
+ */
+static size_t parse_line(const char *text, size_t len, enum who *ret_who,
 			 id_t *ret_id)
 {
 	unsigned long id = 0;
 	size_t i = 4;
 
+	if (len >= 4 && memcmp(text, "all\n", 4) == 0) {
+		*ret_who = WHO_ALL;
+		*ret_id = 0;
+		return 4;
+	}
 	if (len < 6)
 		return 0;
 	if (memcmp(text, "uid ", 4) == 0)
-		*ret_group = false;
+		*ret_who = WHO_USER;
 	else if (memcmp(text, "gid ", 4) == 0)
-		*ret_group = true;
+		*ret_who = WHO_GROUP;
 	else
 		return 0;
 	if (text[i] == '0' && text[i + 1] != '\n')
@@ -68,7 +83,7 @@ int exempt_match(const char *text, size_t len, uid_t uid,
 {
 	const size_t first = sizeof(FIRST) - 1, last = sizeof(LAST) - 1;
 	size_t pos, step, end;
-	bool group;
+	enum who who;
 	id_t id;
 
 	if (len < first + last || memcmp(text, FIRST, first) != 0)
@@ -77,13 +92,14 @@ int exempt_match(const char *text, size_t len, uid_t uid,
 	if (memcmp(text + end, LAST, last) != 0)
 		return -EBADMSG;
 	for (pos = first; pos < end; pos += step) {
-		step = parse_line(text + pos, end - pos, &group, &id);
+		step = parse_line(text + pos, end - pos, &who, &id);
 		if (!step)
 			return -EBADMSG;
 	}
 	for (pos = first; pos < end; pos += step) {
-		step = parse_line(text + pos, end - pos, &group, &id);
-		if (group ? in_group(id, data) == 1 : id == uid)
+		step = parse_line(text + pos, end - pos, &who, &id);
+		if (who == WHO_ALL || (who == WHO_USER && id == uid) ||
+		    (who == WHO_GROUP && in_group(id, data) == 1))
 			return 1;
 	}
 	return 0;

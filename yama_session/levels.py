@@ -88,3 +88,10 @@ class Proc(Enum):
     PRIVATE = "private"
     PTRACEABLE = "ptraceable"
     HOST = "host"
+
+
+class Mode(Enum):
+    """Whether a session gets what the policy says, or only the journal does (a pilot)."""
+
+    ENFORCE = "enforce"
+    LOG = "log"

@@ -63,7 +63,7 @@ def test_session_is_listed_and_recorded_for_root_only(service: ServiceBench) -> 
         assert (session["id"], session["uid"], session["pid"]) == (reply["body"][0], 1000, pid)
         assert session["source"] == f"{service.policy}/policy.toml:5"
         (file,) = (service.run / "sessions").iterdir()
-        assert json.loads(file.read_text()) == {"version": 2, **session}
+        assert json.loads(file.read_text()) == {"version": 3, **session}
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
@@ -450,6 +450,44 @@ def test_policy_that_the_kernel_cannot_honour_replaces_none_that_it_can(
     assert "policy.toml:1: this kernel cannot do it" in found["policy_errors"][0]
     with service.login() as reply:
         assert reply["body"][2] == "landlock"
+
+
+def test_policy_that_is_only_logged_confines_nobody_and_says_what_it_would(
+    bench: ServiceBench,
+) -> None:
+    bench.set_policy('mode = "log"\n' + POLICY)
+    bench.start()
+    with bench.login() as reply, bench.login("bob", 1001):
+        assert reply["body"][1:8] == ["open", "", 0, 0, "host", [], []]
+        alice, bob = (next(s for s in bench.sessions() if s["user"] == n) for n in ("alice", "bob"))
+        assert alice["would"].startswith("confined by landlock: scope=relational view=domain")
+        assert bob["would"] == ""
+        assert f"pilot: {alice['id']}: open user=alice" in bench.log.read_text()
+        assert (bench.run / "exempt").read_text().splitlines()[-2:] == ["all", "end"]
+        (found,) = json.loads(command(bench, "pilot", "--json").stdout)
+        assert (found["user"], found["sessions"], found["would"]) == ("alice", 1, alice["would"])
+        assert found["members"] >= 1
+        assert "would not see" in command(bench, "pilot").stdout
+        # It comes back from its record.
+        bench.kill()
+        bench.start()
+        assert {s["would"] for s in bench.sessions()} == {alice["would"], ""}
+
+
+def test_limits_of_the_policy_hold_and_are_told_before(bench: ServiceBench) -> None:
+    bench.set_policy("[limits]\nsessions_per_user = 2\nsessions = 3\n" + POLICY)
+    bench.start()
+    with bench.login(), bench.login():
+        assert status(bench)["nearly_full"] == ["uid 1000 has 2 of 2 sessions"]
+        with bench.login() as refused:
+            assert refused["error"] == ERROR + "TooManySessions"
+            assert "sessions_per_user" in refused["body"][0]
+        with bench.login("bob", 1001), bench.login("eve", 1002) as refused:
+            assert refused["error"] == ERROR + "MachineFull"
+        bench.set_policy("[limits]\nsessions_per_user = 3\n" + POLICY)
+        assert bench.ask("Reload").returncode == 0
+        with bench.login() as third:
+            assert third["error"] is None
 
 
 def test_every_mistake_is_in_the_journal_and_in_the_status(service: ServiceBench) -> None:

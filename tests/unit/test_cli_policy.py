@@ -192,15 +192,16 @@ def test_test_tells_which_rule_wins_and_why(etc: Path, capsys: Output) -> None:
         f"no    {file}:11: user root: the user is not root",
     ]
     assert lines[4] == "gets (preset open):"
-    assert [line.split() for line in lines[5:11]] == [
+    assert [line.split() for line in lines[5:12]] == [
         ["scope", "classic", "preset", "open"],
         ["view", "all", "preset", "open"],
         ["group", "user", "preset", "open"],
         ["proc", "host", "preset", "open"],
         ["override", "no", "preset", "open"],
         ["enforcer", "the", "strongest", "default"],
+        ["mode", "enforce", "default"],
     ]
-    assert lines[11:] == ["on this kernel: not confined"]
+    assert lines[12:] == ["on this kernel: not confined"]
 
 
 def test_test_in_json(etc: Path, capsys: Output) -> None:
@@ -209,7 +210,7 @@ def test_test_in_json(etc: Path, capsys: Output) -> None:
     assert status == (1 if found["problem"] else 0)
     assert set(found) == {
         *("policy", "login", "rules", "source", "preset", "settings"),
-        *("confined", "enforcer", "in_part", "problem", "without_service"),
+        *("confined", "enforcer", "in_part", "problem", "would", "without_service"),
     }
     assert {key for rule in found["rules"] for key in rule} == {
         *("file", "line", "fits", "wins", "why")

@@ -56,6 +56,7 @@ SESSION = {
     "group": "user",
     "domain": 9,
     "source": "policy.toml:3",
+    "would": "",
 }
 
 

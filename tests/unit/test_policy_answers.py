@@ -158,6 +158,7 @@ def test_explanation_is_for_people() -> None:
         "group": "policy.toml:6",
         "proc": "default",
         "override": "default",
+        "mode": "default",
         "enforcer": "default",
     }
 

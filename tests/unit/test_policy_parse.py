@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from yama_session.errors import PolicyError
-from yama_session.levels import Group, Proc, Scope, View
-from yama_session.policy import PRESETS, Settings, check, load, parse, read
+from yama_session.levels import Group, Mode, Proc, Scope, View
+from yama_session.policy import PRESETS, Limits, Settings, check, load, parse, read
 
 pytestmark = pytest.mark.unit
 FILE = Path("/etc/yama-session/policy.toml")
@@ -346,4 +346,49 @@ def test_each_setting_knows_where_it_comes_from() -> None:
         "group": "preset kiosk",
         "override": "preset kiosk",
         "enforcer": "default",
+        "mode": "default",
     }
+
+
+def test_limits_and_mode_of_the_first_file_that_says_one_hold(tmp_path: Path) -> None:
+    (tmp_path / "policy.d").mkdir()
+    (tmp_path / "policy.d/a.toml").write_text("[limits]\nsessions = 10\n")
+    (tmp_path / "policy.toml").write_text(
+        'mode = "log"\n[limits]\nsessions = 20\nsessions_per_user = 5\n[[rule]]\npreset = "kiosk"\n'
+    )
+    policy = load(tmp_path)
+    assert policy.limits == Limits(10, 5)
+    assert policy.mode is Mode.LOG
+    (rule,) = policy.rules
+    assert rule.settings.unconfined
+    assert not rule.settings.loose
+    (tmp_path / "policy.d/a.toml").write_text('mode = "enforce"\n')
+    assert load(tmp_path).mode is Mode.ENFORCE
+    (tmp_path / "policy.d/a.toml").unlink()
+    (tmp_path / "policy.toml").unlink()
+    assert (load(tmp_path).limits, load(tmp_path).mode) == (Limits(8192, 4096), Mode.ENFORCE)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ('mode = "maybe"\n', 1, "choose 'enforce', 'log'"),
+        ("mode = 1\n", 1, "choose 'enforce', 'log'"),
+        ("limits = 3\n", 1, "write [limits]"),
+        ("[limits]\n\nsession = 3\n", 3, "unknown limit 'session'"),
+        ("[limits]\nsessions = 0\n", 2, "choose from 1 to 16384"),
+        ("[limits]\nsessions = 16385\n", 2, "choose from 1 to 16384"),
+        ("[limits]\nsessions_per_user = true\n", 2, "choose from 1 to 16384"),
+        ('[[rule]]\npreset = "open"\nmode = "maybe"\n', 3, "choose 'enforce', 'log'"),
+        (
+            '[[rule]]\nscope = 2\ngroup = "session"\nmatch.service = "su"\nmode = "log"\n',
+            5,
+            "mode = 'log' is for accounts",
+        ),
+    ],
+)
+def test_mistakes_in_limits_and_mode_are_named(text: str, line: int, words: str) -> None:
+    with pytest.raises(PolicyError) as error:
+        parse(text, FILE)
+    assert error.value.line == line
+    assert words in error.value.message

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yama_session.errors import PolicyError
-from yama_session.levels import Group, Proc, Scope, View
+from yama_session.levels import Group, Mode, Proc, Scope, View
 from yama_session.policy import (
     DEFAULT,
     DEFAULT_ROOT,
+    Exempt,
     Login,
     Match,
     Policy,
@@ -102,6 +103,24 @@ def test_rule_by_service_only_makes_stricter() -> None:
     assert (remote.scope, remote.group) == (Scope.NO_ATTACH, Group.SESSION)
 
 
+def test_what_is_only_logged_confines_nobody_and_raises_nothing() -> None:
+    rules = policy(
+        '[[rule]]\nscope = 2\ngroup = "session"\nmatch.service = "sshd"\n'
+        '[[rule]]\npreset = "kiosk"\nmode = "log"\n'
+    )
+    assert rules.resolve(Login("alice", 1000, service="su")).settings.unconfined
+    found = rules.resolve(Login("alice", 1000, service="sshd")).settings
+    assert (found.scope, found.unconfined) == (Scope.CAPABILITY, False)
+    assert exempt(rules, UIDS, GIDS) == Exempt((), ())
+
+
+def test_user_whose_rule_is_only_logged_is_exempt_and_so_is_everybody() -> None:
+    rules = policy('[[rule]]\npreset = "kiosk"\nmatch.user = "bob"\nmode = "log"\n')
+    assert exempt(rules, UIDS, GIDS) == Exempt((2,), ())
+    assert exempt(Policy((), Mode.LOG), UIDS, GIDS) == Exempt((), (), everybody=True)
+    assert Policy((), Mode.LOG).resolve(Login("alice", 1000)).settings.unconfined
+
+
 @pytest.mark.parametrize(
     ("account", "login", "enforcer"),
     [
@@ -158,9 +177,9 @@ def test_raised_settings_are_as_strict_as_either(one: Settings, other: Settings)
         assert PROCS.index(found.proc) >= PROCS.index(each.proc)
         assert each.override or not found.override
         if found.enforcer == "landlock":  # which has no levels
-            assert each.enforcer in (None, "landlock") or each.unconfined
+            assert each.enforcer in (None, "landlock") or each.loose
             assert one.enforcer == "landlock" or one.enforcer is None
-    if one.enforcer and other.enforcer is None and not other.unconfined:
+    if one.enforcer and other.enforcer is None and not other.loose:
         assert found.enforcer is None
 
 

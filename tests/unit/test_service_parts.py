@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from yama_session.errors import AccountMissing
-from yama_session.levels import View
+from yama_session.levels import Mode, View
 from yama_session.native import OwnedFd
-from yama_session.policy import Login, Policy, parse
+from yama_session.policy import PRESETS, Limits, Login, Policy, parse
 from yama_session.service import accounts, leader, limits
 from yama_session.service.accounts import Accounts
 from yama_session.service.alive import hold
+from yama_session.service.confinement import would
 from yama_session.service.manager import Manager
 from yama_session.service.notify import Notifier, stored_fds
 from yama_session.service.records import Records, Session, write_atomically
@@ -83,16 +84,23 @@ def test_record_of_the_first_version_means_what_it_meant(
         assert list(records.load()) == found, "it is of this version now"
 
 
+def test_record_of_the_second_version_was_not_only_logged(tmp_path: Path) -> None:
+    records = Records(tmp_path / "sessions", Session)
+    old = {key: value for key, value in vars(SESSION).items() if key != "would"}
+    (tmp_path / "sessions/ab12.json").write_text(json.dumps({**old, "version": 2}))
+    assert list(records.load()) == [SESSION]
+
+
 def test_record_of_a_newer_version_is_left_alone_and_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     records = Records(tmp_path / "sessions", Session)
     file = tmp_path / "sessions" / "ab12.json"
-    text = json.dumps({**vars(SESSION), "version": 3, "view": "somebody's"})
+    text = json.dumps({**vars(SESSION), "version": 4, "view": "somebody's"})
     file.write_text(text)
     assert list(records.load()) == []
     assert file.read_text() == text
-    assert "it has version 3, and 2 is the last one known here" in caplog.text
+    assert "it has version 4, and 3 is the last one known here" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -128,16 +136,35 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("uids", "refusal", "limit"),
     [
-        ([1000] * limits.PER_USER, TooManySessions, "uid 1000 has 256"),
-        (range(limits.IN_ALL), MachineFull, "there are 1000"),
+        ([1000] * 4096, TooManySessions, "uid 1000 has 4096"),
+        (range(8192), MachineFull, "there are 8192"),
     ],
 )
 def test_one_session_too_many_is_refused(
     uids: Sequence[int], refusal: type[Refusal], limit: str
 ) -> None:
     with pytest.raises(refusal, match=limit):
-        limits.check_sessions(uids, 1000)
-    limits.check_sessions(uids[1:], 1000)
+        limits.check_sessions(uids, 1000, Limits())
+    limits.check_sessions(uids[1:], 1000, Limits())
+    with pytest.raises(refusal):
+        limits.check_sessions(uids[:2], 1000, Limits(2, 2))
+
+
+def test_what_would_be_applied_is_said_of_what_is_only_logged() -> None:
+    kiosk = PRESETS["kiosk"]
+    assert would(kiosk) == ""
+    assert would(replace(PRESETS["open"], mode=Mode.LOG)) == ""
+    said = would(replace(kiosk, mode=Mode.LOG))
+    assert said.startswith(("confined by ", "left to the fallback: "))
+
+
+def test_limits_that_are_nearly_reached_are_told() -> None:
+    uids = [1000] * 8 + [1001] * 7
+    assert limits.nearly_full(uids, Limits(19, 11)) == []
+    assert limits.nearly_full(uids, Limits(18, 10)) == [
+        "15 of 18 sessions are open",
+        "uid 1000 has 8 of 10 sessions",
+    ]
 
 
 def test_bucket_is_per_uid_and_fills_again() -> None:

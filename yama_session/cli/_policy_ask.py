@@ -13,7 +13,7 @@ from yama_session.doctor.logins import is_exempt, module_lines, without_service
 from yama_session.pamd import Services
 from yama_session.policy import Explanation, Login, Settings, explain, read
 from yama_session.service.accounts import Account, Directory, account_named, groups_of
-from yama_session.service.confinement import choose
+from yama_session.service.confinement import choose, would
 from yama_session.service.refusal import EnforcerUnavailable
 from yama_session.service.seat import seat_of_terminal
 
@@ -92,6 +92,8 @@ def _lines(login: Login, explanation: Explanation, here: _Here) -> list[str]:
         text = f"on this kernel: not possible, so by the fallback: {here.problem}"
         return [*lines, text, *without]
     how_confined = f"confined by {here.enforcer}" if here.enforcer else "not confined"
+    if text := would(decision.settings):
+        how_confined = f"not confined, as it is only logged; would be {text}"
     in_part = (f"  {text}" for text in here.in_part)
     return [*lines, f"on this kernel: {how_confined}", *in_part, *without]
 
@@ -117,6 +119,7 @@ def _plain(policy: Path, login: Login, explanation: Explanation, here: _Here) ->
         "confined": not decision.settings.unconfined,
         "enforcer": here.enforcer,
         "in_part": list(here.in_part),
+        "would": would(decision.settings) or None,
         "problem": here.problem,
         "without_service": list(here.without),
     }

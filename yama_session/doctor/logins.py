@@ -105,7 +105,7 @@ def is_exempt(account: Account, groups: Iterable[int], directory: Path = STATE_D
         lines = (directory / "exempt").read_text().splitlines()
     except OSError:
         return account.uid == 0
-    ids = {f"uid {account.uid}", *(f"gid {gid}" for gid in groups)}
+    ids = {"all", f"uid {account.uid}", *(f"gid {gid}" for gid in groups)}
     return account.uid == 0 or not ids.isdisjoint(lines)
 
 

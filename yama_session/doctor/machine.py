@@ -95,6 +95,9 @@ def _status(status: dict[str, Any]) -> Iterator[Finding]:
         errors = "; ".join(status["policy_errors"]) or "no policy has been read"
         cure = f"correct it, then 'systemctl reload {UNIT}'"
         yield problem("service", "policy", f"{state}: {errors}", cure)
+    for limit in status.get("nearly_full", []):
+        cure = "end some, or raise the policy's [limits]: beyond it users are refused"
+        yield problem("service", "sessions", str(limit), cure)
     for pending in status.get("pending", []):
         yield note("service", "policy", str(pending))
 

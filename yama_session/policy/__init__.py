@@ -16,7 +16,7 @@ from yama_session.policy.load import (
 from yama_session.policy.outcomes import Floor, floor, outcomes, reachable
 from yama_session.policy.parse import check, parse
 from yama_session.policy.rules import Decision, Login, Match, Policy, Rule
-from yama_session.policy.words import DEFAULT, DEFAULT_ROOT, PRESETS, SETTINGS, Settings
+from yama_session.policy.words import DEFAULT, DEFAULT_ROOT, PRESETS, SETTINGS, Limits, Settings
 
 __all__ = [
     "DEFAULT",
@@ -28,6 +28,7 @@ __all__ = [
     "Exempt",
     "Explanation",
     "Floor",
+    "Limits",
     "Login",
     "Match",
     "Policy",

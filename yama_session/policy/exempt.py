@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from yama_session.levels import Mode
 from yama_session.policy.rules import Policy
 
 #: The number of each name, ``None`` for one that nobody has; what is not in it cannot be told.
@@ -17,10 +18,17 @@ Numbers = Mapping[str, int | None]
 
 @dataclass(frozen=True)
 class Exempt:
-    """Numbers of the accounts and groups that are never confined."""
+    """Numbers of the accounts and groups that are never confined.
+
+    Args:
+        uids: of accounts.
+        gids: of groups.
+        everybody: nobody is confined: the rest need not be listed.
+    """
 
     uids: tuple[int, ...]
     gids: tuple[int, ...]
+    everybody: bool = False
 
 
 def exempt(policy: Policy, users: Numbers, groups: Numbers) -> Exempt:
@@ -37,6 +45,8 @@ def exempt(policy: Policy, users: Numbers, groups: Numbers) -> Exempt:
         users: of all names of users in it.
         groups: of all names of groups in it.
     """
+    if policy.mode is Mode.LOG:
+        return Exempt((), (), everybody=True)
     uids: dict[int, None] = {}
     gids: dict[int, None] = {}
     confined: set[int] = set()

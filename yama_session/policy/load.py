@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import ChainMap
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from yama_session.errors import PolicyError
-from yama_session.policy.parse import check
+from yama_session.levels import Mode
+from yama_session.policy.parse import check, top
 from yama_session.policy.rules import Policy, Rule
+from yama_session.policy.words import Limits
 
 #: Where the policy is installed.
 POLICY_DIR = Path("/etc/yama-session")
@@ -111,7 +114,14 @@ def understand(sources: Iterable[Source]) -> Reading:
         found, wrong = check(source.text, source.file)
         rules += found
         errors += wrong
-    return Reading(sources, Policy(tuple(rules)), tuple(errors))
+    if errors:
+        return Reading(sources, Policy(tuple(rules)), tuple(errors))
+    tops = [top(source.text, source.file) for source in sources]
+    mode = next((each.mode for each in tops if each.mode is not None), Mode.ENFORCE)
+    limits = ChainMap(*(dict(each.limits) for each in tops))
+    if mode is Mode.LOG:
+        rules = [replace(rule, settings=replace(rule.settings, mode=mode)) for rule in rules]
+    return Reading(sources, Policy(tuple(rules), mode, Limits(**limits)), ())
 
 
 def _trust_directory(directory: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from yama_session.levels import Proc, Scope, View
 from yama_session.policy.rules import Decision, Match, Policy, Rule, raised
-from yama_session.policy.words import DEFAULT, NAME_KEYS
+from yama_session.policy.words import NAME_KEYS
 
 _ROOT = frozenset({"root"})
 
@@ -53,7 +53,7 @@ def outcomes(policy: Policy) -> Iterator[Decision]:
     for; it is never less.
     """
     rules = list(reachable(policy))
-    default = [] if rules and rules[-1].match == Match() else [Decision(DEFAULT, None, None)]
+    default = [] if rules and rules[-1].match == Match() else [Decision(policy.default, None, None)]
     for index, rule in enumerate(rules):
         if not rule.match.by_login:
             yield Decision(rule.settings, rule, rule)

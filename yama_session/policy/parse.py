@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from enum import Enum
 from ipaddress import ip_address, ip_network
 from itertools import pairwise
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from yama_session.errors import PolicyError
-from yama_session.levels import Group, Proc, Scope, View
+from yama_session.levels import Group, Mode, Proc, Scope, View
 from yama_session.policy.locate import Locator
 from yama_session.policy.rules import Match, Rule
 from yama_session.policy.words import (
@@ -24,6 +25,7 @@ from yama_session.policy.words import (
     PRESETS,
     SETTING_KEYS,
     SETTINGS,
+    Limits,
     Settings,
 )
 
@@ -31,6 +33,10 @@ _LINE_IN_MESSAGE = re.compile(r"\s*\(at line (\d+), column (\d+)\)$")
 _RULE = re.compile(r"^[ \t]*\[\[[ \t]*rule[ \t]*\]\]", re.MULTILINE)
 _NUMBERS = re.compile(r"[0-9.]+")
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_MODES = tuple(mode.value for mode in Mode)
+
+#: More sessions than the service has descriptors for.
+_MOST = 16384
 _WordT = TypeVar("_WordT", bound=Enum)
 
 
@@ -49,6 +55,30 @@ def parse(text: str, file: Path) -> tuple[Rule, ...]:
     if errors:
         raise errors[0]
     return rules
+
+
+@dataclass(frozen=True)
+class Top:
+    """What a file says of all logins; ``None`` and a key that is missing say nothing."""
+
+    mode: Mode | None
+    limits: Mapping[str, int]
+
+
+def top(text: str, file: Path) -> Top:
+    """Return what a file that is right says of all logins.
+
+    Args:
+        text: what stands in it.
+        file: its name, for errors.
+
+    Raises:
+        PolicyError: it is no TOML.
+    """
+    document = _document(text, file)
+    limits = document.get("limits", {})
+    assert isinstance(limits, dict)  # it has been checked
+    return Top(Mode(document["mode"]) if "mode" in document else None, limits)
 
 
 def check(text: str, file: Path) -> tuple[tuple[Rule, ...], tuple[PolicyError, ...]]:
@@ -110,11 +140,17 @@ def _rules(
     locator = Locator(text)
     errors = [
         PolicyError(
-            file, locator.top(key), f"unknown key {key!r}: a policy holds only [[rule]] tables"
+            file,
+            locator.top(key),
+            f"unknown key {key!r}: a policy holds [[rule]] tables, mode and [limits]",
         )
         for key in document
-        if key != "rule"
+        if key not in ("rule", "mode", "limits")
     ]
+    mode = document.get("mode", Mode.ENFORCE.value)
+    if mode not in _MODES:
+        errors.append(PolicyError(file, locator.top("mode"), f"mode = {mode!r}: {_choice(_MODES)}"))
+    errors += _limit_errors(document.get("limits", {}), file, locator)
     tables = document.get("rule", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         wrong = "'rule' must be a list of tables: write [[rule]]"
@@ -125,6 +161,19 @@ def _rules(
         rules.append(reader.rule())
         errors += reader.errors
     return tuple(rules), tuple(errors)
+
+
+def _limit_errors(limits: object, file: Path, locator: Locator) -> Iterator[PolicyError]:
+    known = [field.name for field in fields(Limits)]
+    if not isinstance(limits, dict):
+        yield PolicyError(file, locator.top("limits"), "limits must be a table: write [limits]")
+        return
+    for key, value in limits.items():
+        line = locator.top(f"limits.{key}")
+        if key not in known:
+            yield PolicyError(file, line, f"unknown limit {key!r}: {_choice(known)}")
+        elif type(value) is not int or not 1 <= value <= _MOST:
+            yield PolicyError(file, line, f"{key} = {value!r}: choose from 1 to {_MOST}")
 
 
 class _RuleReader:
@@ -151,6 +200,7 @@ class _RuleReader:
         if not self.errors:
             self._consistent(settings)
             self._shared(match, settings)
+            self._logged(match, settings)
         line = self._locator.rule(self._index)
         origins = {key: self._origin(key, settings.preset) for key in SETTINGS}
         return Rule(match, settings, self._file, line, origins)
@@ -161,7 +211,7 @@ class _RuleReader:
         key = "view" if key == "proc" and key not in self._table else key
         if key in self._table:
             return f"{self._file}:{self._locator.rule(self._index, key)}"
-        return f"preset {preset}" if preset and key != "enforcer" else "default"
+        return f"preset {preset}" if preset and key not in ("enforcer", "mode") else "default"
 
     def _shared(self, match: Match, settings: Settings) -> None:
         if match.by_login and settings.group is not Group.SESSION:
@@ -170,6 +220,13 @@ class _RuleReader:
                 " group = 'session': what all logins of a user share cannot depend on one of them",
                 "match",
                 next(key for key in LOGIN_KEYS if getattr(match, key) is not None),
+            )
+
+    def _logged(self, match: Match, settings: Settings) -> None:
+        if match.by_login and settings.mode is Mode.LOG:
+            self._fault(
+                "mode = 'log' is for accounts: a rule by login only raises what the account gets",
+                "mode",
             )
 
     def _known(self, table: Iterable[str], keys: tuple[str, ...], path: tuple[str, ...]) -> None:
@@ -235,6 +292,7 @@ class _RuleReader:
             override=self._flag("override", base.override),
             enforcer=self._enforcer(),
             preset=preset,
+            mode=self._word("mode", Mode, Mode.ENFORCE),
         )
 
     def _preset(self) -> str | None:

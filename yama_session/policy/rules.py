@@ -8,7 +8,8 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from types import MappingProxyType
 
-from yama_session.policy.words import DEFAULT, DEFAULT_ROOT, LOGIN_KEYS, Settings
+from yama_session.levels import Mode
+from yama_session.policy.words import DEFAULT, DEFAULT_ROOT, LIMITS, LOGIN_KEYS, Limits, Settings
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,22 @@ class Decision:
 
 @dataclass(frozen=True)
 class Policy:
-    """All rules, in the order in which they are asked."""
+    """All rules, in the order in which they are asked, and what holds for all logins.
+
+    Args:
+        rules: the rules; in a policy that is only logged each one is.
+        mode: whether the policy is applied, or only logged, built-in default included.
+        limits: how many sessions there may be.
+    """
 
     rules: tuple[Rule, ...] = ()
+    mode: Mode = Mode.ENFORCE
+    limits: Limits = LIMITS
+
+    @property
+    def default(self) -> Settings:
+        """What a user gets whom no rule matches."""
+        return replace(DEFAULT, mode=self.mode)
 
     def names(self, kind: str) -> frozenset[str]:
         """Return all names of a kind, ``user`` or ``group``, that stand in it."""
@@ -203,7 +217,7 @@ class Policy:
         for rule in self.rules:
             if (by_login or not rule.match.by_login) and rule.match.login(login):
                 return Decision(rule.settings, rule, rule)
-        return Decision(DEFAULT_ROOT if login.uid == 0 else DEFAULT, None, None)
+        return Decision(DEFAULT_ROOT if login.uid == 0 else self.default, None, None)
 
 
 def raised(rule: Rule, base: Decision) -> Decision:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from yama_session.levels import Group, Proc, Scope, View
+from yama_session.levels import Group, Mode, Proc, Scope, View
 
 #: The enforcers that a rule may name; each honours all that the next ones do.
 ENFORCERS = ("yama", "bpf", "landlock")
 
 #: What a session gets, each a field of ``Settings``.
-SETTINGS = ("scope", "view", "group", "proc", "override", "enforcer")
+SETTINGS = ("scope", "view", "group", "proc", "override", "enforcer", "mode")
 
 #: The keys of a rule that say it.
 SETTING_KEYS = ("preset", *SETTINGS)
@@ -40,6 +40,7 @@ class Settings:
         enforcer: the only enforcer that may be used; ``None`` takes the
             strongest that the kernel has.
         preset: the name of the preset that the settings come from, if any.
+        mode: whether they are applied, or only logged.
     """
 
     scope: Scope
@@ -49,14 +50,25 @@ class Settings:
     override: bool = False
     enforcer: str | None = None
     preset: str | None = None
+    mode: Mode = Mode.ENFORCE
 
     @property
     def unconfined(self) -> bool:
-        """Whether these settings ask for nothing at all: no domain and no mount."""
+        """Whether nothing is applied for these settings: no domain and no mount."""
+        return self.mode is Mode.LOG or self.loose
+
+    @property
+    def loose(self) -> bool:
+        """Whether they ask for nothing at all."""
         return self.view is View.ALL and self.scope is Scope.CLASSIC and not self.override
 
     def stricter(self, other: Settings) -> Settings:
-        """Return these settings, raised where ``other`` is stricter."""
+        """Return these settings, raised where ``other`` is stricter.
+
+        What is only logged raises nothing that is applied.
+        """
+        if self.mode is not other.mode:
+            return self if other.mode is Mode.LOG else replace(other, group=self.group)
         return Settings(
             scope=max(self.scope, other.scope),
             view=max(self.view, other.view),
@@ -65,11 +77,12 @@ class Settings:
             override=self.override and other.override,
             enforcer=self._enforcer_over(other),
             preset=self.preset,
+            mode=self.mode,
         )
 
     def _enforcer_over(self, other: Settings) -> str | None:
         """Return an enforcer that honours what both ask for, as far as one of them does."""
-        if self.enforcer is None or other.unconfined:
+        if self.enforcer is None or other.loose:
             return self.enforcer or other.enforcer
         if other.enforcer is None:  # the strongest, which honours all of it
             return None
@@ -78,6 +91,23 @@ class Settings:
 
 #: What may stand on ``/proc``, the strictest last.
 _PROCS = (Proc.HOST, Proc.PRIVATE, Proc.PTRACEABLE)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many sessions there may be.
+
+    Args:
+        sessions: of all users together.
+        sessions_per_user: of one user.
+    """
+
+    sessions: int = 8192
+    sessions_per_user: int = 4096
+
+
+#: Where the policy says nothing; logind has as many.
+LIMITS = Limits()
 
 
 #: The presets by name. What ``yama-session run`` gives by default, the settings

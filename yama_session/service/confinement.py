@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from yama_session.enforcers import DomainEnforcer, Enforcer, best, by_name
 from yama_session.errors import EnforcerError, SystemCallError, YamaSessionError
-from yama_session.levels import Group
+from yama_session.levels import Group, Mode
 from yama_session.native import OwnedFd
 from yama_session.policy import Settings
 from yama_session.service.domains import UserDomains
@@ -56,6 +56,22 @@ def choose(settings: Settings) -> Enforcer | None:
     except (EnforcerError, SystemCallError) as error:
         raise EnforcerUnavailable(str(error)) from None
     return enforcer
+
+
+def would(settings: Settings) -> str:
+    """Return what would be applied of settings that are only logged; empty for nothing."""
+    if settings.mode is not Mode.LOG or settings.loose:
+        return ""
+    enforced = replace(settings, mode=Mode.ENFORCE)
+    try:
+        enforcer = choose(enforced)
+    except EnforcerUnavailable as error:
+        return f"left to the fallback: {error}"
+    assert enforcer is not None  # they are not loose
+    return (
+        f"confined by {enforcer.name}: scope={settings.scope.word} view={settings.view.word} "
+        f"proc={settings.proc.value} group={settings.group.value}"
+    )
 
 
 def confine(settings: Settings, uid: int, users: UserDomains) -> Confinement:

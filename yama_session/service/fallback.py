@@ -38,6 +38,7 @@ def write_exempt(file: Path, policy: Policy, names: Learned) -> None:
     """
     found = exempt(policy, names.users, names.groups)
     lines = [f"uid {uid}" for uid in found.uids] + [f"gid {gid}" for gid in found.gids]
+    lines += ["all"] if found.everybody else []
     try:
         file.unlink(missing_ok=True)
         write_atomically(file, "\n".join(["yama-session exempt 1", *lines, "end", ""]))

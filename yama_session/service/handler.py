@@ -18,7 +18,7 @@ from yama_session.service.bus import Reply
 from yama_session.service.caller import Caller
 from yama_session.service.grants import Grants
 from yama_session.service.interface import INTERFACE
-from yama_session.service.limits import Bucket
+from yama_session.service.limits import Bucket, nearly_full
 from yama_session.service.manager import Manager, Opened
 from yama_session.service.records import Session
 from yama_session.service.refusal import EnforcerUnavailable, InvalidArgument
@@ -174,6 +174,9 @@ class Handler:
         if caller.uid == 0:
             users = self._manager.users
             status["user_domains"] = len(users)
+            uids = (session.uid for session in self._manager.sessions)
+            status["nearly_full"] = nearly_full(uids, self._policy.limits)
+            status["max_sessions"] = self._policy.limits.sessions
             status["pending"] = [
                 f"uid {uid}: a looser policy waits until logout"
                 for uid in users.uids()

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from yama_session.policy import Limits
 from yama_session.service.refusal import LimitExceeded, MachineFull, TooManySessions
 
-#: How many sessions one user and the whole machine may have.
-PER_USER = 256
-IN_ALL = 1000
+#: From which part of a limit on ``status`` warns.
+NEARLY = 0.8
 
 #: How many detached procfs instances one uid may take at once, and per second.
 PROCFS_BURST = 64
@@ -21,22 +21,41 @@ PROCFS_PER_SECOND = 1.0
 _MAX_UIDS = 1024
 
 
-def check_sessions(uids: Iterable[int], uid: int) -> None:
+def check_sessions(uids: Iterable[int], uid: int, limits: Limits) -> None:
     """Refuse one session more than the limits allow.
 
     Args:
         uids: of all living sessions.
         uid: whose session is to be opened.
+        limits: what the policy allows.
 
     Raises:
         TooManySessions: the user has as many as one may have.
         MachineFull: all users together have.
     """
     count = Counter(uids)
-    if count[uid] >= PER_USER:
-        raise TooManySessions(f"uid {uid} has {PER_USER} sessions: end some first")
-    if count.total() >= IN_ALL:
-        raise MachineFull(f"there are {IN_ALL} sessions: end some first")
+    if count[uid] >= limits.sessions_per_user:
+        raise TooManySessions(
+            f"uid {uid} has {count[uid]} sessions: end some, or raise sessions_per_user in the"
+            " policy's [limits]"
+        )
+    if count.total() >= limits.sessions:
+        raise MachineFull(
+            f"there are {count.total()} sessions: end some, or raise sessions in the policy's"
+            " [limits]"
+        )
+
+
+def nearly_full(uids: Iterable[int], limits: Limits) -> list[str]:
+    """Return a warning for each limit of which most is used."""
+    count = Counter(uids)
+    found = []
+    if count.total() >= NEARLY * limits.sessions:
+        found.append(f"{count.total()} of {limits.sessions} sessions are open")
+    for uid, number in count.items():
+        if number >= NEARLY * limits.sessions_per_user:
+            found.append(f"uid {uid} has {number} of {limits.sessions_per_user} sessions")
+    return found
 
 
 def check_count(uids: Iterable[int], uid: int, what: str, per_user: int, in_all: int) -> None:

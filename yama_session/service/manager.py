@@ -15,7 +15,7 @@ from yama_session.levels import View
 from yama_session.native import OwnedFd
 from yama_session.policy import Login
 from yama_session.service import leader, limits, present
-from yama_session.service.confinement import Confinement, confine
+from yama_session.service.confinement import Confinement, confine, would
 from yama_session.service.domains import UserDomains
 from yama_session.service.notify import Notifier
 from yama_session.service.records import Records, Session
@@ -81,7 +81,8 @@ class Manager:
             # The policy has changed and perhaps nobody is left to wait for.
             await self._drop_unpopulated({login.uid})
         leader.require_waiting(pid, lifetime.fileno())
-        limits.check_sessions((session.uid for session in self.sessions), login.uid)
+        uids = (session.uid for session, _ in self._sessions.values())
+        limits.check_sessions(uids, login.uid, self._policy.limits)
         here = present.find(pid, self.sessions, self.users.owners())
         stay = here is not None and login.uid in (0, here.owner)
         settings = decision.settings
@@ -107,6 +108,7 @@ class Manager:
                 group=settings.group.value,
                 domain=made.domain,
                 source=decision.source,
+                would="" if stay else would(settings),
             ),
             made,
         )
@@ -116,6 +118,8 @@ class Manager:
             made.close()
             raise
         self._keep(opened.session, OwnedFd(pidfd.detach()), OwnedFd(lifetime.detach()))
+        if opened.session.would:
+            _log.info("pilot: %s: would be %s", _line(opened.session), opened.session.would)
         asyncio.get_running_loop().call_soon(self.opened, opened.session)
         return opened
 

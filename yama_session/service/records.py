@@ -1,7 +1,8 @@
 """Sessions and grants as files of the service's run-time directory: a restart finds them.
 
 Each has the version of its form. The first, which had none, is read: its views have
-the numbers that they had then. A newer one is left to whoever has written it.
+the numbers that they had then; before version 3 nothing was only logged. A newer one
+is left to whoever has written it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from yama_session.levels import View
 
 _log = logging.getLogger(__name__)
 
-_VERSION = 2
+_VERSION = 3
 
 #: What the views of version 1 were: all, domain, inferiors.
 _VIEWS_1 = (View.ALL, View.DOMAIN, View.INFERIORS)
@@ -47,6 +48,7 @@ class Session:
         group: what shares its domain.
         domain: the id of its domain, 0 where there is none.
         source: the rule that decided, as ``file:line``.
+        would: what would confine it, where that is only logged; else empty.
     """
 
     id: str
@@ -67,6 +69,7 @@ class Session:
     group: str
     domain: int
     source: str
+    would: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,8 @@ class Records(Generic[_RecordT]):
             raise ValueError(f"version {version!r} is none")
         if version > _VERSION:
             raise _Newer(f"it has version {version}, and {_VERSION} is the last one known here")
+        if self._kind is Session and version < 3:
+            document.setdefault("would", "")
         types: dict[str, type] = {"int": int, "str": str, "float": float}
         known = fields(self._kind)
         wrong = [

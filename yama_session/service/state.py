@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from yama_session.errors import AccountError, AccountMissing, PolicyError
-from yama_session.policy import Decision, Floor, Login, Policy, Reading, Source, floor, read
+from yama_session.policy import Decision, Floor, Limits, Login, Policy, Reading, Source, floor, read
 from yama_session.service.accounts import Accounts, Directory
 from yama_session.service.fallback import write_exempt, write_floor
 from yama_session.service.lastgood import LastGood
@@ -58,6 +58,11 @@ class PolicyState:
             PolicyUnavailable: there is none.
         """
         return self._require().sources
+
+    @property
+    def limits(self) -> Limits:
+        """How many sessions there may be."""
+        return self._in_force.policy.limits if self._in_force else Limits()
 
     @property
     def floor(self) -> Floor | None:
