@@ -107,7 +107,7 @@ def test_json_of_policy_is_as_documented(
 
 
 def test_a_document_that_differs_is_found() -> None:
-    printed = {**SESSION, "view": "domain"}
+    printed = {**SESSION, "scope": "relational", "view": "domain", "domain": "9"}
     assert wrong("list", [printed]) == []
     assert wrong("list", [{**printed, "more": 1}]) == ["[].more is not documented"]
     assert wrong("list", [{**printed, "uid": "x"}]) == ["[].uid is 'x', not integer"]

@@ -38,7 +38,7 @@ def domain_plain(domain: DomainInfo | None) -> dict[str, object] | None:
     if domain is None:
         return None
     return {
-        "id": domain.id,
+        "id": str(domain.id),
         "scope": domain.scope.word,
         "view": domain.view.word,
         "depth": domain.depth,

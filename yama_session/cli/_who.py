@@ -34,7 +34,7 @@ class Confined:
 
     def plain(self) -> dict[str, object]:
         """Return it for JSON."""
-        return {"user": self.user, "domain": self.domain, "pids": list(self.pids)}
+        return {"user": self.user, "domain": str(self.domain), "pids": list(self.pids)}
 
 
 def confined() -> Iterator[Confined]:

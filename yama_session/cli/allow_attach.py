@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         grants = client.list_grants()
         print(
-            json.dumps(grants, indent=2)
+            json.dumps([_plain(each) for each in grants], indent=2)
             if args.json
             else table(_COLUMNS, [_row(each) for each in grants])
         )
@@ -66,8 +66,12 @@ def run(args: argparse.Namespace) -> int:
             raise ProcessMissing("what has started this command has exited: name it by --tracer")
         made = grant(args.pid, tracer, args.seconds)
         (found,) = [each for each in client.list_grants() if each["id"] == made]
-        print(json.dumps(found, indent=2) if args.json else _sentence(found))
+        print(json.dumps(_plain(found), indent=2) if args.json else _sentence(found))
     return ExitCode.OK
+
+
+def _plain(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {**found, "domain": str(found["domain"])}
 
 
 def _sentence(found: Mapping[str, Any]) -> str:

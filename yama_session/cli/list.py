@@ -73,8 +73,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plain(session: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what ``--json`` prints of a session: the number of a view is no one's business."""
-    return {**session, "view": View(session["view"]).word}
+    """Return what ``--json`` prints of a session.
+
+    Levels are words, and a domain's id is a string: it has more digits than many
+    readers of JSON keep.
+    """
+    return {
+        **session,
+        "scope": Scope(session["scope"]).word,
+        "view": View(session["view"]).word,
+        "domain": str(session["domain"]),
+    }
 
 
 def sessions_table(sessions: Sessions) -> str:

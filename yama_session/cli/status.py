@@ -66,7 +66,7 @@ def _own_domain() -> dict[str, Any] | None:
         "scope": info.scope.word,
         "view": info.view.word,
         "depth": info.depth,
-        "id": info.id,
+        "id": str(info.id),
         "override": info.override,
     }
 

@@ -112,8 +112,8 @@ def _plain(forest: _Forest) -> dict[str, object]:
         "domains": [
             {
                 **(domain_plain(domain.info) or {}),
-                "parent": domain.parent,
-                "sees": None if domain.sees is None else sorted(domain.sees),
+                "parent": None if domain.parent is None else str(domain.parent),
+                "sees": None if domain.sees is None else list(map(str, sorted(domain.sees))),
                 "sessions": domain.sessions,
                 "processes": [_process_plain(item) for item in domain.processes],
             }

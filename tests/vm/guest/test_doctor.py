@@ -197,7 +197,7 @@ def test_setup_for_landlock_and_its_undo() -> None:
                 assert alice.check("ulimit -Hn") == "4321"
                 assert "landlock" in {s["enforcer"] for s in sessions() if s["user"] == "alice"}
                 off = documented("off", check("yama-session off --dry-run --json"))
-                assert ("alice", 0) in {(x["user"], x["domain"]) for x in off["still_confined"]}
+                assert ("alice", "0") in {(x["user"], x["domain"]) for x in off["still_confined"]}
             assert "no file needs a change" in check("yama-session setup --landlock")
             check("yama-session setup --landlock --undo")
             assert files_of(PAM) == before
