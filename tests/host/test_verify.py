@@ -1,5 +1,6 @@
 """The proof: it accepts what holds, and names what does not."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -109,3 +110,27 @@ def test_no_key_of_a_terminal_reaches_the_bystander() -> None:
         status = Path(f"/proc/{pid}/status")
         wait_for(lambda: "State:\tT (stopped)" in status.read_text(), "it is there, and stops")
         os.kill(pid, signal.SIGCONT)
+
+
+FILTERED = """
+import ctypes, os, struct, sys
+from yama_session.native import lib
+
+CLONE3, ALLOW, REFUSE = 435, 0x7FFF0000, 0x00050000 | int(sys.argv[1])
+code = [(0x20, 0, 0, 0), (0x15, 0, 1, CLONE3), (0x06, 0, 0, REFUSE), (0x06, 0, 0, ALLOW)]
+text = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in code))
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(code), ctypes.addressof(text)))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+assert libc.prctl(22, 2, program) == 0, ctypes.get_errno()  # PR_SET_SECCOMP, a filter
+pid = lib.ys_child()
+if pid == 0:
+    os._exit(7)
+print(pid > 0 and lib.ys_child_status(pid))
+"""
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EPERM])
+def test_child_is_started_where_a_filter_refuses_clone3(python: Python, number: int) -> None:
+    # As systemd does for RestrictNamespaces=.
+    assert python(FILTERED, number).stdout == "-7\n"

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from yama_session.cli._exit import ExitCode
 from yama_session.cli._off_steps import leftovers, pam_steps, program_steps, unit_steps
@@ -47,13 +48,25 @@ def run(args: argparse.Namespace) -> int:
     left = [] if args.dry_run else leftovers()
     if left:
         raise StillOn(
-            f"{', '.join(left)}: a line of the module is still there, which nobody but you has "
-            "written: take it out by hand, then run this again (the service still runs)"
+            f"{', '.join(left)}: a line of the module is still there: {_why(left)}; then run this "
+            "again (the service still runs)"
         )
     done += _take(unit_steps(), args)
     done += _take(program_steps(), args)
     _print(args, done, still)
     return ExitCode.OK
+
+
+def _why(places: list[str]) -> str:
+    """Say why lines are left, and what to do."""
+    files = [Path(place.rpartition(":")[0]) for place in places]
+    common = [file for file in files if file.name.startswith("common-")]
+    if common:
+        return (
+            "pam-auth-update declines to change files that were edited by hand; remove the line, "
+            "or 'pam-auth-update --force --disable yama-session', which throws away what was edited"
+        )
+    return "it was added by hand; remove it"
 
 
 def _take(steps: Iterable[Step], args: argparse.Namespace) -> Iterator[Step]:

@@ -22,7 +22,15 @@ from yama_session.cli._root import require_root
 from yama_session.cli._steps import Step
 from yama_session.enforcers import by_name
 from yama_session.errors import EnforcerError
-from yama_session.pamd import Edit, landlock_edits, undo_edits
+from yama_session.pamd import (
+    DIRECTORIES,
+    SAVED,
+    Edit,
+    PamError,
+    edited_by_hand,
+    landlock_edits,
+    undo_edits,
+)
 
 _PROFILE = Path("/usr/share/pam-configs/yama-session")
 
@@ -45,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.undo and not args.dry_run:
         _require_landlock()
     commands = [] if args.undo or not _PROFILE.exists() else [DISABLE_PROFILE]
+    if commands:
+        _require_untouched()
     edits = undo_edits() if args.undo else landlock_edits(profile_goes=bool(commands))
     if not args.dry_run:
         for step in commands:
@@ -63,6 +73,18 @@ def _require_landlock() -> None:
             f"landlock is {state}: with the module's line for it users could not log in while the"
             " service is down"
         )
+
+
+def _require_untouched() -> None:
+    """Refuse where pam-auth-update would decline, and leave the profile's line as well as ours."""
+    for saved in ("session", "session-noninteractive"):
+        file = DIRECTORIES[0] / f"common-{saved}"
+        if edited_by_hand(file, SAVED.with_name(saved)):
+            raise PamError(
+                f"{file} was edited by hand, so pam-auth-update declines to change it: take the"
+                " profile's line out yourself, if it is there, and remove"
+                f" {_PROFILE}, or add --force to 'pam-auth-update --disable yama-session'"
+            )
 
 
 def _print(args: argparse.Namespace, commands: Sequence[Step], edits: Sequence[Edit]) -> None:

@@ -6,21 +6,29 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from yama_session.doctor import logins, machine, pam, processes
+from yama_session.doctor import known, logins, machine, pam, processes, units
 from yama_session.doctor.finding import Finding, Severity, note
+from yama_session.enforcers import ENFORCERS
 from yama_session.errors import BpfError, KernelUnsupported, ServiceError
 from yama_session.pamd import Services
 from yama_session.policy import Policy, Reading, Source, outcomes, read, understand
 from yama_session.reach.picture import picture
 
+#: The one that hides names in every procfs.
+YAMA = ENFORCERS[0]
+
 __all__ = ["Finding", "Severity", "examine"]
 
 
 def examine() -> Iterator[Finding]:
-    """Examine the machine; yields each finding as it is made.
+    """Examine the machine; yields each finding as it is made, those that are known as notes.
 
     Only root sees all of it: to anybody else much looks as if it were missing.
     """
+    yield from known.sorted_out(_examine())
+
+
+def _examine() -> Iterator[Finding]:
     files = read()
     policy = _in_force(files)
     yield from machine.examine_kernel(policy)
@@ -29,6 +37,7 @@ def examine() -> Iterator[Finding]:
     services = Services()
     yield from pam.examine(services, landlock=_by_landlock(policy))
     yield from logins.examine(services, policy)
+    yield from units.examine(needs_private_proc=not YAMA.available())
     try:
         yield from processes.examine(picture().processes, policy)
     except KernelUnsupported:  # of Landlock's domains the kernel tells nobody

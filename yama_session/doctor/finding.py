@@ -20,7 +20,7 @@ class Finding:
 
     Attributes:
         check: what was examined: ``kernel``, ``policy``, ``service``, ``pam``,
-            ``logins``, ``processes`` or ``files``.
+            ``logins``, ``units``, ``processes`` or ``files``.
         severity: how it is.
         subject: what the finding is about: a file and line, a unit, a pid.
         message: what is so, for a person.

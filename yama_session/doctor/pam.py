@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from yama_session.doctor.finding import Finding, note, ok, problem
-from yama_session.pamd import MODULE, ROOT_ONLY, PamError, Services, misplaced
+from yama_session.pamd import (
+    DIRECTORIES,
+    GREETERS,
+    MODULE,
+    ROOT_ONLY,
+    SAVED,
+    PamError,
+    Services,
+    edited_by_hand,
+    misplaced,
+)
 
 _CHECK = "pam"
 _ENABLE = "'pam-auth-update --enable yama-session', or include common-session in this file"
@@ -27,6 +37,7 @@ def examine(services: Services, *, landlock: bool) -> Iterator[Finding]:
         landlock: whether the policy in force confines by Landlock.
     """
     yield _module()
+    yield from _common(DIRECTORIES[0])
     for name in services.names():
         try:
             yield from _service(services, name, landlock=landlock)
@@ -45,6 +56,21 @@ def _module() -> Finding:
     )
 
 
+def _common(directory: Path) -> Iterator[Finding]:
+    """Find common files that pam-auth-update does not change any more."""
+    for name in ("common-session", "common-session-noninteractive"):
+        file = directory / name
+        saved = SAVED.with_name(name.removeprefix("common-"))
+        if edited_by_hand(file, saved):
+            yield note(
+                _CHECK,
+                str(file),
+                "was edited by hand: pam-auth-update declines to change it, and ends with 0",
+                "write or remove the module's line there by hand (see its profile), or add"
+                " --force, which throws away what was edited",
+            )
+
+
 def _service(services: Services, name: str, *, landlock: bool) -> Iterator[Finding]:
     stack = services.stack(name)
     if not stack:  # what asks for a session all the same is served by "other"
@@ -55,6 +81,8 @@ def _service(services: Services, name: str, *, landlock: bool) -> Iterator[Findi
             yield problem(_CHECK, f"{name}: {item.place}", item.reason, item.advice)
         if not wrong:
             yield ok(_CHECK, name, "runs the module")
+    elif name in GREETERS:
+        yield note(_CHECK, name, "does not run the module: no person logs in by it")
     elif name in ROOT_ONLY:
         yield note(
             _CHECK,

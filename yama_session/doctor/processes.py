@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from yama_session.doctor.finding import Finding, note, ok, problem
+from yama_session.doctor.machine import systemctl
 from yama_session.errors import AccountError, AccountMissing
 from yama_session.policy import Login, Policy
 from yama_session.reach.domains import Process
@@ -90,6 +91,11 @@ def _advice(unit: str, uid: int, user: str) -> str:
         return (
             f"'loginctl terminate-session {unit[8:-6]}': the login was before the module, by a "
             "service without it, or as root"
+        )
+    if unit.endswith(".service") and systemctl("show", "-PUser", unit) in ("", "root"):
+        return (
+            f"a program of root's in {unit} starts them: have it open a session of PAM on its main "
+            "thread, or start one unit with User= and PAMName=login for each user"
         )
     if unit.endswith(".service"):
         return f"a unit with User= opens no session: set PAMName=login in {unit}, or accept it"

@@ -70,6 +70,9 @@ long ys_child(void)
 	if (block_all(&before))
 		return -errno;
 	pid = syscall(SYS_clone3, &args, sizeof(args));
+	/* A filter cannot look into the arguments, and so leaves clone(2) alone */
+	if (pid < 0 && (errno == ENOSYS || errno == EPERM))
+		pid = syscall(SYS_clone, 0, 0, 0, 0, 0);
 	if (!pid)
 		return 0;
 	if (pid < 0)

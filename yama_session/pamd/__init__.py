@@ -4,12 +4,15 @@ from yama_session.pamd.arguments import Arguments, arguments
 from yama_session.pamd.edit import Edit, landlock_edits, undo_edits
 from yama_session.pamd.lines import Line, PamError, parse
 from yama_session.pamd.place import Misplaced, misplaced
-from yama_session.pamd.stack import DIRECTORIES, MODULE, ROOT_ONLY, Services
+from yama_session.pamd.profile import SAVED, edited_by_hand
+from yama_session.pamd.stack import DIRECTORIES, GREETERS, MODULE, ROOT_ONLY, Services
 
 __all__ = [
     "DIRECTORIES",
+    "GREETERS",
     "MODULE",
     "ROOT_ONLY",
+    "SAVED",
     "Arguments",
     "Edit",
     "Line",
@@ -17,6 +20,7 @@ __all__ = [
     "PamError",
     "Services",
     "arguments",
+    "edited_by_hand",
     "landlock_edits",
     "misplaced",
     "parse",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yama_session.pamd.lines import Line, PamError
-from yama_session.pamd.stack import DIRECTORIES, MODULE, ROOT_ONLY, Services
+from yama_session.pamd.stack import DIRECTORIES, GREETERS, MODULE, ROOT_ONLY, Services
 
 _MARK = "# by 'yama-session setup --landlock', which takes it out with --undo"
 _DIRECTIVE = f"session\trequired\t{MODULE}.so fallback=strict enforcer=landlock"
@@ -79,7 +79,7 @@ def landlock_edits(
     for name in sorted(names, key=lambda name: (_includes(directories, name), name)):
         services = Services(directories, common | changed)
         stack = services.stack(name)
-        if name in ROOT_ONLY or not stack or any(line.loads(MODULE) for line in stack):
+        if name in ROOT_ONLY | GREETERS or not stack or any(line.loads(MODULE) for line in stack):
             _refuse_foreign(stack)
             continue
         file = services.file(name)

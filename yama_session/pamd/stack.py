@@ -16,6 +16,9 @@ MODULE = "pam_yama_session"
 #: Services that only root can run.
 ROOT_ONLY = frozenset({"runuser", "runuser-l"})
 
+#: Services of login screens themselves: what they start is no person's.
+GREETERS = frozenset({"lightdm-greeter", "sddm-greeter", "gdm-launch-environment"})
+
 #: libpam gives up on files that include one another.
 _DEEPEST = 16
 

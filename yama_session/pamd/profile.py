@@ -1,0 +1,42 @@
+"""Whether pam-auth-update(8) still changes the common files: not after somebody edited them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+#: Where it keeps what it has written.
+SAVED = Path("/var/lib/pam/session")
+
+_BEGINS = "# here are the per-package modules"
+_ENDS = "# end of pam-auth-update config"
+
+#: What it writes round the modules of profiles.
+_FRAME = ("pam_permit.so", "pam_deny.so")
+
+
+def edited_by_hand(common: Path, saved: Path = SAVED) -> bool:
+    """Tell whether modules stand in its block that it has not written, or others are gone.
+
+    Then it declines to change the file, and ends with 0 all the same.
+
+    Args:
+        common: a file of sessions, such as ``/etc/pam.d/common-session``.
+        saved: what it has written there.
+    """
+    try:
+        text, before = common.read_text(encoding="utf-8"), saved.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    if _BEGINS not in text or _ENDS not in text:
+        return True
+    block = text.partition(_BEGINS)[2].partition(_ENDS)[0]
+    return _modules(block) != _modules(before)
+
+
+def _modules(text: str) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for line in text.splitlines():
+        words = [] if line.startswith(("#", "Module:")) else line.split()
+        found.update(word for word in words[:8] if word.endswith(".so") and word not in _FRAME)
+    return found
