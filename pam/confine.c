@@ -57,8 +57,8 @@ static bool takes_bystander(const struct plan *plan)
 
 /*
  * To join the domain is to leave the present one.  Where the kernel refuses
- * that (level 3, a tracer), the session is nested: never looser than asked.
- * Without a token it is nested from the start.
+ * that (level 3, a tracer, other threads), the session is nested: never looser
+ * than asked.  Without a token it is nested from the start.
  */
 static int apply_token(const struct plan *plan, bool *ret_nested)
 {
@@ -67,7 +67,7 @@ static int apply_token(const struct plan *plan, bool *ret_nested)
 
 	if (plan->token >= 0) {
 		r = ys_token_apply(plan->enforcer, plan->token, THREAD);
-		if (r != -EPERM || !inside)
+		if ((r != -EPERM && r != -EBUSY) || !inside)
 			return r;
 	}
 	*ret_nested = inside;

@@ -1,9 +1,11 @@
 # guest: --alone
 """How a session may be left, and all the ways in which it may not (point 6)."""
 
+import json
 import os
 import pty
 import select
+import shlex
 import signal
 import time
 from collections.abc import Iterator
@@ -112,6 +114,22 @@ except OSError as error:
     print(-error.errno)
 """
 
+#: As root in a session: a login for another user by a program with a thread.
+THREADED_LOGIN = """
+pam = ctypes.CDLL("libpam.so.0")
+stop = threading.Event()
+thread = threading.Thread(target=stop.wait)
+thread.start()
+handle, conversation = ctypes.c_void_p(), (ctypes.c_void_p * 2)()
+assert pam.pam_start(b"su", sys.argv[1].encode(), conversation, ctypes.byref(handle)) == 0
+opened = pam.pam_open_session(handle, 0)
+print(json.dumps([opened, domain(), sees_init()]))
+stop.set()
+thread.join()
+pam.pam_close_session(handle, 0)
+pam.pam_end(handle, 0)
+"""
+
 EPERM, ESRCH, EBUSY, EINVAL = -1, -3, -16, -22
 
 
@@ -166,6 +184,19 @@ def test_su_opens_the_other_user_s_own_session(alice: Login) -> None:
         ).splitlines()
         assert inside == [carol.domain()]
         assert carol.domain() != alice.domain()
+
+
+def test_threaded_program_s_login_for_another_user_is_nested(alice: Login) -> None:
+    own = alice.domain_id()
+    with Login("carol") as carol:
+        code = shlex.quote(PRELUDE + THREADED_LOGIN)
+        done = carol.run(f"sudo -n /usr/bin/python3 -c {code} alice")
+        opened, line, init = json.loads(done.out)
+        assert opened == 0
+        assert not init
+        assert "depth=2" in line, line
+        assert carol.domain_id() not in line
+        assert own not in line
 
 
 def test_su_to_an_exempt_user_sees_all(alice: Login) -> None:
