@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from yama_session.cli._table import Colour, coloured, printable
 from yama_session.reach import Answer, Verdict
-from yama_session.scope import DomainInfo, by_programs
+from yama_session.scope import DomainInfo, by_programs, supported
 
 _COLOURS = {
     Verdict.YES: Colour.GOOD,
@@ -49,7 +49,9 @@ def domain_plain(domain: DomainInfo | None) -> dict[str, object] | None:
 def domain_text(domain: DomainInfo | None) -> str:
     """Return a domain for people."""
     if domain is None:
-        return "domain not shown by bpf" if by_programs() else "in no domain"
+        if by_programs():
+            return "domain not shown by bpf"
+        return "in no domain" if supported() else "in no domain that this kernel shows"
     override = ", override" if domain.override else ""
     return (
         f"domain {domain.id} (scope {domain.scope.word}, view {domain.view.word}, "

@@ -24,6 +24,7 @@ from yama_session.cli._root import require_root
 from yama_session.cli._steps import Step
 from yama_session.cli._table import printable
 from yama_session.cli._who import Confined, confined
+from yama_session.enforcers import by_name
 from yama_session.errors import YamaSessionError
 from yama_session.scope import by_programs
 
@@ -98,5 +99,7 @@ def _lines(done: list[Step], still: list[Confined]) -> Iterator[str]:
         yield from (f"  {printable(item)}" for item in still)
         if by_programs():
             yield "the BPF programs stay in the kernel till then: run this again afterwards"
+    elif by_name("landlock").available():
+        yield "nobody is confined, as far as it shows: by Landlock only a running service tells"
     else:
         yield "nobody is confined"

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from yama_session.cli._exit import EXIT_CODES
 from yama_session.policy import POLICY_DIR
 
 HELP = "check the policy, show it, or ask what a login gets"
@@ -57,6 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
     for verb in (check, show, test):
         verb.add_argument("--json", action="store_true", help="print JSON")
+        verb.epilog = EXIT_CODES
+        verb.formatter_class = argparse.RawDescriptionHelpFormatter
 
 
 def run(args: argparse.Namespace) -> int:

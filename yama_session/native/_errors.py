@@ -86,7 +86,8 @@ _OPERATIONS: Mapping[str, _Operation] = {
         "grant a process to a tracer",
         DomainError,
         {
-            errno.EOPNOTSUPP: "the kernel has no scope domains, or none with grants",
+            errno.EOPNOTSUPP: "it needs the enforcer yama, which this kernel does not have: "
+            "use 'sudo gdb -p'",
             errno.EBADF: "one of the descriptors is not a pidfd",
             errno.ESRCH: "one of the processes has exited, or is hidden from this one",
             errno.EPERM: "not permitted: it needs CAP_SYS_PTRACE over the process, its domain,"

@@ -137,7 +137,9 @@ class Attach:
         if not 0 < seconds <= MAX_TIME:
             raise InvalidArgument(f"seconds = {seconds}: choose from 1 to {MAX_TIME}")
         if not supported():
-            raise EnforcerUnavailable("this kernel has no scope domains, or none with grants")
+            raise EnforcerUnavailable(
+                "it needs the enforcer yama, which this kernel does not have: use 'sudo gdb -p'"
+            )
         tracee, tracer = look(fds[0], "tracee"), look(fds[1], "tracer")
         if tracee.pid == tracer.pid:
             raise InvalidArgument(f"{tracee} cannot trace itself")

@@ -26,6 +26,8 @@ PATIENT_LIMIT = 130.0
 #: What dbus-next raises where there is no bus, or one that is none.
 BUS_ERRORS = (OSError, EOFError, AuthError, InvalidAddressError, InvalidMessageError)
 
+_DENIED = "org.freedesktop.DBus.Error.AccessDenied"
+
 #: What the bus says when nobody has the service's name.
 _NOBODY = {
     "org.freedesktop.DBus.Error.ServiceUnknown",
@@ -178,6 +180,8 @@ async def ask(
     assert answer is not None  # a method call has one
     if answer.error_name in _NOBODY:
         raise ServiceError("the session service is not running: 'systemctl status yama-session'")
+    if answer.error_name == _DENIED:  # by the bus: the service was not asked
+        raise ServiceError(f"only root may ask the session service for {member}")
     if answer.message_type is MessageType.ERROR:
         reason = answer.body[0] if answer.body else answer.error_name
         kind = ERRORS.get(answer.error_name, ServiceError)
