@@ -28,7 +28,7 @@
 #define SERVICE_NAME	"org.yama.Session1"
 #define SERVICE_PATH	"/org/yama/Session1"
 #define SERVICE_IFACE	"org.yama.Session1.Manager"
-#define ERROR_FULL	"org.yama.Session1.Error.TooManySessions"
+#define ERROR_PREFIX	"org.yama.Session1.Error."
 
 /* From connect to reply; with the fallback a login loses less than 1 s */
 #define LIMIT_USEC	800000
@@ -273,6 +273,13 @@ static int because(char *why, const char *what, int r)
 	return r;
 }
 
+/* Errors for which the fallback would be a way round limit and policy */
+static bool is_refusal(const char *name)
+{
+	return strcmp(name, ERROR_PREFIX "TooManySessions") == 0 ||
+	       strcmp(name, ERROR_PREFIX "ManagerOutside") == 0;
+}
+
 /**
  * bus_open_session - have the service make a plan
  * @login: who logs in
@@ -281,7 +288,7 @@ static int because(char *why, const char *what, int r)
  *
  * The service compares the leader with the process that made the lifetime pair.
  *
- * Return: 0; -EUSERS: there may be no more sessions; or another negative errno,
+ * Return: 0; -EUSERS: the service refuses this user; or another negative errno,
  * whatever was wrong with bus or service.
  */
 int bus_open_session(const struct login *login, struct plan *ret, char *why)
@@ -315,8 +322,7 @@ int bus_open_session(const struct login *login, struct plan *ret, char *why)
 	if (error) {
 		snprintf(why, WHY_MAX, "%s: %s", error->name,
 			 error->message ? error->message : "");
-		return strcmp(error->name, ERROR_FULL) == 0 ? -EUSERS :
-							      -EREMOTEIO;
+		return is_refusal(error->name) ? -EUSERS : -EREMOTEIO;
 	}
 	r = read_reply(answer.reply, &plan);
 	if (r < 0)

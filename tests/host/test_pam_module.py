@@ -212,6 +212,10 @@ def enough(call: Message) -> Message:
     return Message.new_error(call, "org.yama.Session1.Error.TooManySessions", "enough")
 
 
+def manager_outside(call: Message) -> Message:
+    return Message.new_error(call, "org.yama.Session1.Error.ManagerOutside", "restart it")
+
+
 def wrong_types(call: Message) -> Message:
     return Message.new_method_return(call, "sssuusasas", ["s1", "open", "", 0, 0, "host", [], []])
 
@@ -239,14 +243,20 @@ def test_no_use_of_the_reply_is_the_fallback(
     assert (login.open, login.words) == (code, words)
 
 
+@pytest.mark.parametrize("answer", [enough, manager_outside])
 @pytest.mark.parametrize("args", ["fallback=deny", CONFINES, "fallback=skip"])
 @pytest.mark.parametrize(
     ("user", "code", "words"), [(USER, PAM_SYSTEM_ERR, ""), ("root", PAM_SUCCESS, "seen")]
 )
-def test_limit_of_sessions_is_no_way_into_the_fallback(
-    where: Bench, args: str, user: str, code: int, words: str
+def test_refusal_of_a_user_is_no_way_into_the_fallback(
+    where: Bench,
+    answer: Callable[[Message], Message],
+    args: str,
+    user: str,
+    code: int,
+    words: str,
 ) -> None:
-    login = log_in(where, Script(enough), args, user=user)
+    login = log_in(where, Script(answer), args, user=user)
     assert (login.open, login.words) == (code, words)
 
 

@@ -375,6 +375,8 @@ def test_limits_and_mode_of_the_first_file_that_says_one_hold(tmp_path: Path) ->
         ('mode = "maybe"\n', 1, "choose 'enforce', 'log'"),
         ("mode = 1\n", 1, "choose 'enforce', 'log'"),
         ("limits = 3\n", 1, "write [limits]"),
+        ("strict_manager = 1\n", 1, "must be true or false"),
+        ("strict = true\n", 1, "choose 'mode', 'strict_manager', 'limits'"),
         ("[limits]\n\nsession = 3\n", 3, "unknown limit 'session'"),
         ("[limits]\nsessions = 0\n", 2, "choose from 1 to 16384"),
         ("[limits]\nsessions = 16385\n", 2, "choose from 1 to 16384"),

@@ -281,6 +281,7 @@ def test_names_of_errors_stay() -> None:
         "InvalidArgument",
         "LimitExceeded",
         "MachineFull",
+        "ManagerOutside",
         "NoSuchGrant",
         "NoSuchProcess",
         "NoSuchSession",

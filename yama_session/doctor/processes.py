@@ -84,8 +84,9 @@ def _of_user(uid: int, items: Iterable[Process], policy: Policy) -> Iterator[Fin
 def _advice(unit: str, uid: int, user: str) -> str:
     if unit == f"user@{uid}.service":
         return (
-            "the user manager has run since before the module was there: "
-            f"'loginctl terminate-user {user}' ends all of the user's sessions with it"
+            "the user manager has run since before the policy confined its user, and is a way out "
+            "for new logins: 'yama-session setup --restart-managers', or 'loginctl terminate-user "
+            f"{user}', which ends all of the user's sessions with it"
         )
     if unit.startswith("session-") and unit.endswith(".scope"):
         return (

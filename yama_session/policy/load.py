@@ -118,10 +118,11 @@ def understand(sources: Iterable[Source]) -> Reading:
         return Reading(sources, Policy(tuple(rules)), tuple(errors))
     tops = [top(source.text, source.file) for source in sources]
     mode = next((each.mode for each in tops if each.mode is not None), Mode.ENFORCE)
+    strict = next((each.strict_manager for each in tops if each.strict_manager is not None), False)
     limits = ChainMap(*(dict(each.limits) for each in tops))
     if mode is Mode.LOG:
         rules = [replace(rule, settings=replace(rule.settings, mode=mode)) for rule in rules]
-    return Reading(sources, Policy(tuple(rules), mode, Limits(**limits)), ())
+    return Reading(sources, Policy(tuple(rules), mode, Limits(**limits), strict), ())
 
 
 def _trust_directory(directory: Path) -> None:

@@ -33,6 +33,7 @@ _LINE_IN_MESSAGE = re.compile(r"\s*\(at line (\d+), column (\d+)\)$")
 _RULE = re.compile(r"^[ \t]*\[\[[ \t]*rule[ \t]*\]\]", re.MULTILINE)
 _NUMBERS = re.compile(r"[0-9.]+")
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_TOP_KEYS = ("mode", "strict_manager", "limits")
 _MODES = tuple(mode.value for mode in Mode)
 
 #: More sessions than the service has descriptors for.
@@ -63,6 +64,7 @@ class Top:
 
     mode: Mode | None
     limits: Mapping[str, int]
+    strict_manager: bool | None
 
 
 def top(text: str, file: Path) -> Top:
@@ -78,7 +80,9 @@ def top(text: str, file: Path) -> Top:
     document = _document(text, file)
     limits = document.get("limits", {})
     assert isinstance(limits, dict)  # it has been checked
-    return Top(Mode(document["mode"]) if "mode" in document else None, limits)
+    strict = document.get("strict_manager")
+    assert strict is None or isinstance(strict, bool)
+    return Top(Mode(document["mode"]) if "mode" in document else None, limits, strict)
 
 
 def check(text: str, file: Path) -> tuple[tuple[Rule, ...], tuple[PolicyError, ...]]:
@@ -142,11 +146,15 @@ def _rules(
         PolicyError(
             file,
             locator.top(key),
-            f"unknown key {key!r}: a policy holds [[rule]] tables, mode and [limits]",
+            f"unknown key {key!r}: a policy holds [[rule]] tables, {_choice(_TOP_KEYS)}",
         )
         for key in document
-        if key not in ("rule", "mode", "limits")
+        if key not in ("rule", *_TOP_KEYS)
     ]
+    strict = document.get("strict_manager", False)
+    if not isinstance(strict, bool):
+        wrong = f"strict_manager = {strict!r} must be true or false"
+        errors.append(PolicyError(file, locator.top("strict_manager"), wrong))
     mode = document.get("mode", Mode.ENFORCE.value)
     if mode not in _MODES:
         errors.append(PolicyError(file, locator.top("mode"), f"mode = {mode!r}: {_choice(_MODES)}"))

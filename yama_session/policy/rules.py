@@ -154,11 +154,14 @@ class Policy:
         rules: the rules; in a policy that is only logged each one is.
         mode: whether the policy is applied, or only logged, built-in default included.
         limits: how many sessions there may be.
+        strict_manager: whether a user whose service manager is not confined,
+            though the user would be, may not log in.
     """
 
     rules: tuple[Rule, ...] = ()
     mode: Mode = Mode.ENFORCE
     limits: Limits = LIMITS
+    strict_manager: bool = False
 
     @property
     def default(self) -> Settings:

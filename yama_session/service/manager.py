@@ -14,12 +14,12 @@ from yama_session.errors import YamaSessionError
 from yama_session.levels import View
 from yama_session.native import OwnedFd
 from yama_session.policy import Login
-from yama_session.service import leader, limits, present
+from yama_session.service import leader, limits, present, usermanager
 from yama_session.service.confinement import Confinement, confine, would
 from yama_session.service.domains import UserDomains
 from yama_session.service.notify import Notifier
 from yama_session.service.records import Records, Session
-from yama_session.service.refusal import NoSuchSession
+from yama_session.service.refusal import ManagerOutside, NoSuchSession
 from yama_session.service.state import PolicyState
 from yama_session.service.watch import Watch
 
@@ -86,6 +86,8 @@ class Manager:
         here = present.find(pid, self.sessions, self.users.owners())
         stay = here is not None and login.uid in (0, here.owner)
         settings = decision.settings
+        if not stay and not settings.unconfined and login.service != usermanager.SERVICE:
+            self._check_manager(login)
         start = leader.start_time(pid)
         made = Confinement("", 0, 0) if stay else confine(settings, login.uid, self.users)
         opened = Opened(
@@ -122,6 +124,23 @@ class Manager:
             _log.info("pilot: %s: would be %s", _line(opened.session), opened.session.would)
         asyncio.get_running_loop().call_soon(self.opened, opened.session)
         return opened
+
+    def _check_manager(self, login: Login) -> None:
+        """Tell of a user manager from before the switch, by which the user can get out.
+
+        Raises:
+            ManagerOutside: the policy does not let such a user in.
+        """
+        pid = usermanager.outside(login.uid, self.sessions)
+        if not pid:
+            return
+        message = (
+            f"the user manager of {login.user} (pid {pid}) is not confined, and starts programs for"
+            f" whoever logs in: 'systemctl restart user@{login.uid}.service' restarts it"
+        )
+        if self._policy.strict_manager:
+            raise ManagerOutside(message)
+        _log.warning("%s", message)
 
     def close(self, session_id: str) -> None:
         """End a session.

@@ -48,6 +48,14 @@ class TooManySessions(Refusal):
     """The caller's user has reached a limit of their own."""
 
 
+class ManagerOutside(Refusal):
+    """The user's service manager is not confined, and the policy asks for that.
+
+    The PAM module refuses the login: its fallback would confine it, but not the
+    manager.
+    """
+
+
 class LimitExceeded(Refusal):
     """The caller's user, or all together, have reached a limit on something else."""
 
@@ -91,6 +99,7 @@ ERRORS = {
         PolicyUnavailable,
         EnforcerUnavailable,
         TooManySessions,
+        ManagerOutside,
         LimitExceeded,
         MachineFull,
         NoSuchSession,

@@ -65,6 +65,11 @@ class PolicyState:
         return self._in_force.policy.limits if self._in_force else Limits()
 
     @property
+    def strict_manager(self) -> bool:
+        """Whether a user whose service manager is not confined may not log in."""
+        return self._in_force is not None and self._in_force.policy.strict_manager
+
+    @property
     def floor(self) -> Floor | None:
         """What the fallback confines with; ``None`` if there is no policy."""
         return floor(self._in_force.policy) if self._in_force else None

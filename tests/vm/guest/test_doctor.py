@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from logins import POLICY, Login, end_logins, policy, sessions, sh, wait_for
+from logins import POLICY, Login, LoginRefused, end_logins, policy, sessions, sh, wait_for
 from schema import section, violations
 from stack import edited
 
@@ -99,11 +99,34 @@ def test_logins_from_before_the_install() -> None:
             check("pam-auth-update --enable yama-session")
             _, found = doctor()
             assert "loginctl terminate-user alice" in found["alice: user@1000.service"]
+            _old_manager_is_a_way_out()
             scopes = [subject for subject in found if subject.startswith("alice: session-")]
             assert len(scopes) == 1
             assert "loginctl terminate-session" in found[scopes[0]]
     finally:
         check("pam-auth-update --enable yama-session")
+
+
+def _old_manager_is_a_way_out() -> None:
+    """Alice's manager is from before: told at each login, refused if asked, and restarted."""
+    escape = "systemd-run --user --pipe --quiet cat /proc/self/attr/yama/scope"
+    with Login("alice") as new:
+        assert new.domain() != "none"
+        assert new.check(escape) == "none"
+        log = sh("journalctl -q -u yama-session --since -1min").out
+        assert "the user manager of alice" in log
+    with edited(POLICY, "strict_manager = true\n" + POLICY.read_text(encoding="utf-8")):
+        check("systemctl reload yama-session")
+        with pytest.raises(LoginRefused):
+            Login("alice")
+    check("systemctl reload yama-session")
+    planned = documented("setup", check("yama-session setup --restart-managers --dry-run --json"))
+    assert planned["commands"] == ["systemctl restart user@1000.service"]
+    assert "no user manager is restarted" in check("yama-session setup --restart-managers")
+    check("yama-session setup --restart-managers --yes")
+    with Login("alice") as new:
+        assert new.check(escape) == new.domain()
+    assert "no user manager" in check("yama-session setup --restart-managers --yes")
 
 
 def check(command: str) -> str:
