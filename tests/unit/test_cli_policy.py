@@ -225,6 +225,7 @@ def test_test_in_json(etc: Path, capsys: Output) -> None:
         "rhost": "",
         "seat": "seat0",
         "aliases": [],
+        "addresses": [],
     }
     assert [(rule["line"], rule["fits"], rule["wins"]) for rule in found["rules"]] == [
         (2, True, True),

@@ -1,5 +1,6 @@
 """Which rule a login gets, who is exempt, and that no file breaks the parser."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,38 @@ def test_rule_by_service_only_makes_stricter() -> None:
     assert (local.scope, local.view, local.proc) == (Scope.RELATIONAL, View.DOMAIN, Proc.PRIVATE)
     remote = rules.resolve(Login("alice", 1000, service="sshd", rhost="::1")).settings
     assert (remote.scope, remote.group) == (Scope.NO_ATTACH, Group.SESSION)
+
+
+FROM = (
+    '[[rule]]\nscope = 1\ngroup = "session"\nmatch.rhost = "10.0.0.0/8"\n'
+    '[[rule]]\nscope = 3\ngroup = "session"\nmatch.remote = true\n'
+    "[[rule]]\nscope = 2\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "scope"),
+    [(["10.1.1.1"], 2), (["192.0.2.1", "10.1.1.1"], 2), (["192.0.2.1"], 3), ([], 3), (None, 3)],
+)
+def test_network_means_what_a_host_s_name_resolves_to(
+    addresses: list[str] | None, scope: int
+) -> None:
+    login = Login("alice", 1000, service="sshd", rhost="gate.example", addresses=addresses)
+    rules = policy(FROM)
+    assert rules.asks_for_addresses(login)
+    # Not even the first rule, which may be the looser one, ends the search in doubt.
+    assert rules.resolve(login).settings.scope == scope
+
+
+def test_network_that_may_be_the_one_is_the_stricter_rule() -> None:
+    rules = policy('[[rule]]\nscope = 3\ngroup = "session"\nmatch.rhost = "10.0.0.0/8"\n')
+    login = Login("alice", 1000, rhost="gate.example", addresses=None)
+    assert rules.resolve(login).settings.scope is Scope.NO_ATTACH
+    assert rules.resolve(replace(login, addresses=[])).settings == DEFAULT
+    for rhost in ("", "10.1.1.1", "::1", "fe80::1%eth0"):
+        assert not rules.asks_for_addresses(Login("alice", 1000, rhost=rhost))
+    named = policy('[[rule]]\nscope = 3\ngroup = "session"\nmatch.rhost = "gate.example"\n')
+    assert not named.asks_for_addresses(login)
 
 
 def test_what_is_only_logged_confines_nobody_and_raises_nothing() -> None:

@@ -247,6 +247,23 @@ def test_the_uid_names_the_account_and_its_groups() -> None:
     assert second == first
 
 
+def test_host_s_name_is_resolved_where_a_rule_names_networks() -> None:
+    rules = Policy(
+        parse(
+            '[[rule]]\nscope = 3\ngroup = "session"\nmatch.rhost = "127.0.0.0/8"\n',
+            Path("policy.toml"),
+        )
+    )
+
+    def identify(rhost: str) -> Login:
+        return asyncio.run(Accounts().identify(rules, Login("", 0, rhost=rhost)))
+
+    assert "127.0.0.1" in (identify("localhost").addresses or ())
+    assert identify("no-such-host.invalid").addresses is None
+    assert identify("x" * 300).addresses is None
+    assert identify("127.0.0.1").addresses == ()
+
+
 def test_name_service_that_hangs_is_an_error_and_keeps_nothing_from_ending() -> None:
     code = """
 import asyncio, time

@@ -25,6 +25,8 @@ class Login:
         rhost: the remote host, empty for a local login.
         seat: the seat that the login sits at, empty for none.
         aliases: those names of users in the policy that are of its uid, too.
+        addresses: where the remote host came as a name: what it resolves to;
+            ``None`` if that cannot be told.
     """
 
     user: str
@@ -35,6 +37,7 @@ class Login:
     rhost: str = ""
     seat: str = ""
     aliases: Collection[str] = ()
+    addresses: Collection[str] | None = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,12 @@ class Match:
         """Whether the login fits."""
         return not any(self.misfits(login))
 
+    def might(self, login: Login) -> bool:
+        """Whether it may fit, for all that is known of where it comes from."""
+        if login.addresses is not None or self.rhost is None or not any(map(_network, self.rhost)):
+            return self.login(login)
+        return replace(self, rhost=None).login(login)
+
     def misfits(self, login: Login) -> Iterator[str]:
         """Yield, for a person, each thing asked for that the login is not."""
         if self.user is not None and self.user.isdisjoint((login.user, *login.aliases)):
@@ -70,7 +79,11 @@ class Match:
             yield f"the terminal is not {_names(self.tty)}"
         if self.seat is not None and login.seat not in self.seat:
             yield f"the seat is not {_names(self.seat)}"
-        if self.rhost is not None and not any(_is_from(login.rhost, host) for host in self.rhost):
+        if self.rhost is not None and not any(
+            _is_from(place, host)
+            for host in self.rhost
+            for place in (login.rhost, *(login.addresses or ()))
+        ):
             yield f"the remote host is not {_names(self.rhost)}"
         if self.remote is not None and self.remote is not bool(login.rhost):
             yield f"the login is {'local' if self.remote else 'remote'}"
@@ -96,6 +109,15 @@ def _is_from(rhost: str, host: str) -> bool:
         return address in ip_network(host)
     except ValueError:  # one of them is a name
         return False
+
+
+def _network(host: str) -> bool:
+    """Whether a host in a rule is an address or a network, and no name."""
+    try:
+        ip_network(host)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -182,7 +204,7 @@ class Policy:
         users, groups = frozenset[str](), frozenset[str]()
         for rule in self.rules:
             match = rule.match
-            if not replace(match, user=None, group=None).login(login):
+            if not replace(match, user=None, group=None).might(login):
                 continue
             sure = match.user is None or login.user in match.user
             if match.user is not None and not sure:
@@ -204,21 +226,30 @@ class Policy:
         a session stricter than what the account gets otherwise:
         ``systemd-user``, which opens first, knows neither terminal nor host,
         and every program that the user runs there would go round a looser or
-        different answer.
+        different answer. Where a login comes from may not be known: then each
+        rule that might fit counts, up to the first that does.
         """
-        base = self.account(login)
-        first = self._first(login, by_login=True)
-        if first.rule is None or not first.rule.match.by_login:
-            return base
-        return raised(first.rule, base)
+        decision = self.account(login)
+        for rule in self.rules:
+            sure = rule.match.login(login)
+            if rule.match.by_login and (sure or rule.match.might(login)):
+                decision = raised(rule, decision)
+            if sure:
+                break
+        return decision
+
+    def asks_for_addresses(self, login: Login) -> bool:
+        """Return whether what the remote host's name resolves to may decide."""
+        if not login.rhost or _network(login.rhost.partition("%")[0]):
+            return False
+        return any(
+            _network(host) for rule in self.rules for host in rule.match.rhost or frozenset()
+        )
 
     def account(self, login: Login) -> Decision:
         """Return what the account gets, however it logs in."""
-        return self._first(login, by_login=False)
-
-    def _first(self, login: Login, *, by_login: bool) -> Decision:
         for rule in self.rules:
-            if (by_login or not rule.match.by_login) and rule.match.login(login):
+            if not rule.match.by_login and rule.match.login(login):
                 return Decision(rule.settings, rule, rule)
         return Decision(DEFAULT_ROOT if login.uid == 0 else self.default, None, None)
 

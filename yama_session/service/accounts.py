@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +24,9 @@ from yama_session.policy import Login, Policy
 
 #: Seconds that one look-up may take; the PAM module waits 0.8 for its answer.
 LIMIT = 0.5
+
+#: Seconds that a host's name may take to be resolved.
+RESOLVER_LIMIT = 0.2
 
 #: How many look-ups may hang at once: each holds a thread for as long.
 MAX_HANGING = 16
@@ -152,6 +156,8 @@ class Directory:
 
         Names in rules that do not decide are asked for, too.
         """
+        if policy.asks_for_addresses(login):
+            login = replace(login, addresses=addresses_of(login.rhost))
         found = self.identify(policy, login)
         with suppress(AccountError):  # of a name that no login asks for
             found = self._with_names(policy.names("user"), policy.names("group"), found, ask=True)
@@ -234,6 +240,13 @@ class Accounts:
         Raises:
             AccountError: as there, or it took too long.
         """
+        if policy.asks_for_addresses(login):
+            try:
+                what = f"addresses of {login.rhost!r}"
+                found = await self.ask(what, lambda: addresses_of(login.rhost), RESOLVER_LIMIT)
+            except AccountError:  # the stricter rule holds
+                found = None
+            login = replace(login, addresses=found)
         try:
             return self.directory.identify(policy, login, ask=False)
         except _Unknown:
@@ -348,6 +361,15 @@ def groups_of(account: Account) -> frozenset[int]:
         if count <= room or room >= _GROUPS_MAX:
             return frozenset(int(gid) for gid in gids[0 : min(count, room)])
         room = min(count, _GROUPS_MAX)
+
+
+def addresses_of(host: str) -> list[str] | None:
+    """Return what the name of a host resolves to, ``None`` if that cannot be told."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return None
+    return sorted({str(address[0]) for *_, address in found})
 
 
 def group_names(gids: Iterable[int]) -> list[str]:
