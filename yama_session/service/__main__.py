@@ -41,7 +41,8 @@ async def _answer(
     options: argparse.Namespace, stored: dict[str, OwnedFd], notifier: Notifier
 ) -> None:
     records = Records(options.run / "sessions", Session)
-    policy = PolicyState(options.policy, options.state, Accounts())
+    options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    policy = PolicyState(options.policy, options.state, Accounts(), options.run / "policy")
     # What is wrong is in the journal. Answer all the same: by the last good
     # policy, or logins go by their fallback; `status` says why.
     with contextlib.suppress(Refusal):

@@ -28,13 +28,17 @@ class PolicyState:
         state_dir: where the policy in force is kept, and what the PAM module's
             fallback reads.
         accounts: for names.
+        older: where a service of the first release has kept the policy in force.
     """
 
-    def __init__(self, directory: Path, state_dir: Path, accounts: Accounts) -> None:
+    def __init__(
+        self, directory: Path, state_dir: Path, accounts: Accounts, older: Path | None = None
+    ) -> None:
         self._directory = directory
         self._exempt_file = state_dir / "exempt"
         self._floor_file = state_dir / "floor"
         self._last_good = LastGood(state_dir / "policy")
+        self._older = older
         self._accounts = accounts
         self._in_force: Reading | None = None
         self._reloading = asyncio.Lock()
@@ -82,6 +86,8 @@ class PolicyState:
             EnforcerUnavailable: as for :meth:`reload`.
         """
         self._in_force = self._last_good.load()
+        if self._in_force is None and self._older is not None:
+            self._in_force = LastGood(self._older).load()
         self._accounts.directory = Directory(self._last_good.numbers)
         if self._in_force is not None:
             self.unsupported = _texts(unsupported(self._in_force.policy))
