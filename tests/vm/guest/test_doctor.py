@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from logins import POLICY, Login, LoginRefused, end_logins, policy, sessions, sh, wait_for
 from schema import section, violations
-from stack import edited
+from stack import edited, module_arguments
 
 PAGE = Path(__file__).with_name("json.md").read_text(encoding="utf-8")
 PAM = Path("/etc/pam.d")
@@ -176,6 +176,58 @@ def test_a_policy_with_a_mistake() -> None:
         assert f"{POLICY}:2: scope = 9" in found["files"]
         assert found["policy"].startswith("last-good: ")
     check("systemctl reload yama-session")
+
+
+def test_arguments_of_the_module_that_refuse_everybody() -> None:
+    with module_arguments("fallback=deny debg"):
+        status, found = doctor()
+        assert status == 1
+        (text,) = [text for text in found.values() if "does not know debg" in text]
+        assert "refuses every user" in text
+        assert any("refused by services whose line is wrong" in text for text in found.values())
+        assert "refused: the module does not know debg" in check("yama-session policy test alice")
+        with pytest.raises(LoginRefused):
+            Login("alice")
+    with module_arguments("fallback=strict enforcer=bpf"):
+        assert any("no domains of bpf" in text for text in doctor()[1].values())
+    assert "apart from the user's other logins" in check("yama-session policy test alice")
+
+
+UNIT = Path("/etc/systemd/system/ssh.service.d/hardening.conf")
+
+
+@contextlib.contextmanager
+def hardened(option: str) -> Iterator[None]:
+    """The ssh daemon with an option that its sessions inherit."""
+    UNIT.parent.mkdir(parents=True, exist_ok=True)
+    restart = "systemctl daemon-reload && systemctl restart ssh"
+    with new_file(UNIT, f"[Service]\n{option}\n"):
+        check(restart)
+        yield
+    check(restart)
+
+
+def test_options_of_a_unit_that_lock_users_out_are_named_before() -> None:
+    with hardened("RestrictNamespaces=uts ipc user cgroup"):
+        _, found = doctor()
+        assert "mount namespaces" in found["ssh.service: RestrictNamespaces"]
+        with pytest.raises(LoginRefused):
+            Login("alice")
+    with hardened("RestrictNamespaces=~user"), Login("alice") as alice:
+        assert alice.domain() != "none"
+        assert doctor() == (0, {})
+    with hardened("SystemCallFilter=~unshare"):
+        assert "unshare" in doctor()[1]["ssh.service: SystemCallFilter"]
+
+
+def test_a_finding_that_is_known_is_no_problem() -> None:
+    with new_file(PAM / "ftp", "session required pam_unix.so\n"):
+        assert doctor()[0] == 1
+        with new_file(Path("/etc/yama-session/doctor.toml"), 'known = ["pam: f*"]\n'):
+            assert doctor() == (0, {})
+            assert "opens sessions without the module: /etc/pam.d/ftp (known)" in check(
+                "yama-session doctor"
+            )
 
 
 LANDLOCK = """
