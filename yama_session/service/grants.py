@@ -58,6 +58,7 @@ class _Held:
         tracee: pidfd of who may be traced.
         tracer: pidfd of who may trace; ``None`` if that has exited meanwhile.
         granted: the kernel has it, and keeps it for now.
+        refused: it should have ended, and the kernel has not taken it back.
         busy: the kernel is being asked to give or to withdraw it.
         timer: withdraws it.
     """
@@ -66,6 +67,7 @@ class _Held:
     tracee: OwnedFd
     tracer: OwnedFd | None
     granted: bool = False
+    refused: bool = False
     busy: asyncio.Future[None] | None = None
     timer: asyncio.TimerHandle | None = None
 
@@ -82,8 +84,8 @@ class Grants:
         self._held: dict[str, _Held] = {}
 
     def __iter__(self) -> Iterator[Grant]:
-        """Yield those that hold."""
-        return (held.grant for held in list(self._held.values()) if held.granted)
+        """Yield those that hold, or that the kernel has not taken back."""
+        return (held.grant for held in list(self._held.values()) if held.granted or held.refused)
 
     def recover(self) -> None:
         """Go on with what an earlier service has granted; withdraw what holds no more."""
@@ -168,12 +170,12 @@ class Grants:
                 be withdrawn.
         """
         held = self._held.get(grant_id)
-        if held is None or not held.granted:
+        if held is None or not (held.granted or held.refused):
             raise NoSuchGrant(f"there is no grant {grant_id!r}")
         self._withdraw(held, why)
         done, _ = await asyncio.wait({held.busy}, timeout=LIMIT) if held.busy else (set(), ())
         await asyncio.sleep(0)  # what waits for the same goes on first
-        if not done or held.granted:
+        if not done or grant_id in self._held:
             raise ProcessBusy(f"tracee {held.grant.tracee}: it will be withdrawn")
 
     def _watch(self, held: _Held, seconds: float) -> None:
@@ -230,7 +232,7 @@ class Grants:
             self._forget(held, why)
         else:  # it is in force, whatever its time: it is listed until the kernel takes it back
             _log.error("attach %s: cannot be withdrawn: %s: trying again", held.grant.id, error)
-            held.busy, held.granted = None, True
+            held.busy, held.refused = None, True
             held.timer = asyncio.get_running_loop().call_later(RETRY, self._withdraw, held, why)
 
     def _forget(self, held: _Held, why: str = "") -> None:
