@@ -39,7 +39,7 @@ def test_every_public_name_exists_and_is_listed_once() -> None:
         ("ys_join", errno.EINVAL, DomainError, "not a scope domain"),
         ("ys_open", errno.ENODATA, DomainError, "in no domain"),
         ("ys_allow", errno.ESRCH, DomainError, "exited, or is hidden"),
-        ("ys_allow", errno.EOPNOTSUPP, KernelUnsupported, "no scope domains"),
+        ("ys_allow", errno.EOPNOTSUPP, KernelUnsupported, "needs the enforcer yama"),
         ("ys_create", errno.EMFILE, DomainError, "RLIMIT_NOFILE"),
         ("ys_join", errno.EOPNOTSUPP, KernelUnsupported, "no scope domains"),
         ("ys_landlock_create", errno.EOPNOTSUPP, KernelUnsupported, "ABI 6"),
