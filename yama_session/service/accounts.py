@@ -28,8 +28,8 @@ LIMIT = 0.5
 #: Seconds that a host's name may take to be resolved.
 RESOLVER_LIMIT = 0.2
 
-#: How many look-ups may hang at once: each holds a thread for as long.
-MAX_HANGING = 16
+#: How many look-ups there are at once, those that hang included: each has a thread.
+MAX_AT_ONCE = 16
 
 #: Seconds for which an answer is remembered, and how many of them are.
 TTL = 30.0
@@ -232,7 +232,7 @@ class Accounts:
 
     def __init__(self, directory: Directory | None = None) -> None:
         self.directory = directory or Directory()
-        self._hanging = 0
+        self._slots = asyncio.Semaphore(MAX_AT_ONCE)
 
     async def identify(self, policy: Policy, login: Login) -> Login:
         """Return the login as :meth:`Directory.identify` does.
@@ -271,15 +271,23 @@ class Accounts:
         The thread is a daemon: one that hangs does not keep the service from ending.
 
         Raises:
-            AccountError: the answer took too long, or as many hang as may.
+            AccountError: the answer took too long, perhaps since as many hang as may.
         """
-        if self._hanging >= MAX_HANGING:
-            raise AccountError(f"{what}: {self._hanging} look-ups hang in the name service")
+        limit = LIMIT if limit is None else limit
+        try:
+            async with asyncio.timeout(limit):
+                await self._slots.acquire()
+                return await self._start(question)
+        except TimeoutError:
+            raise AccountError(f"{what}: no answer within {limit} s") from None
+
+    def _start(self, question: Callable[[], _AnswerT]) -> asyncio.Future[_AnswerT]:
+        """Answer in a thread, which gives its slot back when the name service has answered."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[_AnswerT] = loop.create_future()
 
         def deliver(give: Callable[[Any], None], value: object) -> None:
-            self._hanging -= 1
+            self._slots.release()
             if not answer.done():
                 give(value)
 
@@ -293,13 +301,12 @@ class Accounts:
             with suppress(RuntimeError):  # the service has ended meanwhile
                 loop.call_soon_threadsafe(deliver, give, value)
 
-        limit = LIMIT if limit is None else limit
-        self._hanging += 1
-        threading.Thread(target=work, name="accounts", daemon=True).start()
         try:
-            return await asyncio.wait_for(answer, limit)
-        except TimeoutError:
-            raise AccountError(f"{what}: no answer within {limit} s") from None
+            threading.Thread(target=work, name="accounts", daemon=True).start()
+        except RuntimeError:  # no thread is to be had
+            self._slots.release()
+            raise
+        return answer
 
 
 def account_of(uid: int) -> Account:
