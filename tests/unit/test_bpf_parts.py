@@ -3,10 +3,12 @@
 import ast
 import errno
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from kernel_lab.cache import cache_root
 
 from yama_session.enforcers.bpf import state
 from yama_session.enforcers.bpf._loader import lib as loader
@@ -20,6 +22,50 @@ pytestmark = pytest.mark.unit
 ROOM = OBJECT.parent
 PROGRAMS = {"inherit", "answer", "repeat", "access", "traceme", "kill", "list", "guard_calls"}
 DYNAMIC = "#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-11-16)"
+
+
+HOOKS = {
+    words[0]: words[1:]
+    for line in Path(__file__).with_name("lsm_hooks.txt").read_text("ascii").splitlines()
+    if not line.startswith("#")
+    for words in [line.split()]
+}
+NAMES_A_PROCESS = re.compile(
+    r"task_struct|fown_struct|struct rlimit|struct cred\b|\bpid_t\b|file_(fcntl|ioctl|set_fowner)"
+)
+
+
+def named_in(rows: str) -> set[str]:
+    """The hooks of a table's first column; what is in braces stands for several."""
+    found = set()
+    for name in re.findall(r"`([^`]+)`", " ".join(row.split("|")[1] for row in rows.splitlines())):
+        before, _, rest = name.partition("{")
+        words, _, after = rest.partition("}")
+        found |= {before + word + after for word in words.split(",")}
+    return found
+
+
+def test_every_hook_that_names_a_process_has_a_program_or_a_reason() -> None:
+    page = (ROOM.parents[2] / "docs/bpf.md").read_text(encoding="utf-8")
+    with_program, without = re.findall(
+        r"^\| hooks .*\n\| --- .*\n((?:\|.*\n)+)", page, re.MULTILINE
+    )
+    source = "".join(file.read_text() for file in ROOM.glob("programs.bpf.c"))
+    programs = set(re.findall(r"^SEC\(\"(?:lsm|fmod_ret)/(\w+)\"\)", source, re.MULTILINE))
+    programs |= set(re.findall(r"^HIDES_FROM(?:_STRANGERS)?\((\w+)\)", source, re.MULTILINE))
+    assert named_in(with_program) == programs
+    assert named_in(without) == HOOKS.keys() - programs
+
+
+@pytest.mark.parametrize(
+    "kernel", sorted({version for kernels in HOOKS.values() for version in kernels})
+)
+def test_the_list_of_hooks_is_that_of_the_kernels_whose_source_is_here(kernel: str) -> None:
+    known = {name for name, kernels in HOOKS.items() if kernel in kernels}
+    assert known
+    for file in cache_root().glob(f"source/linux-source-{kernel}_*/include/linux/lsm_hook_defs.h"):
+        hooks = re.findall(r"^LSM_HOOK\((.*?)\)\n", file.read_text(), re.MULTILINE | re.DOTALL)
+        assert known == {re.split(r",\s*", it)[2] for it in hooks if NAMES_A_PROCESS.search(it)}
 
 
 def test_the_object_is_one_that_libbpf_reads() -> None:

@@ -75,7 +75,8 @@ _NO_LEVELS = Cell(
 )
 _ALWAYS_PTRACEABLE = Cell(
     Honour.YES,
-    "always ptraceable: it hides the session's set-uid, more capable and non-dumpable processes",
+    "always ptraceable: it hides the session's set-uid, more capable and non-dumpable processes, "
+    "such as sudo, ssh-agent and the login's leader",
 )
 _NAMES_VISIBLE = Cell(Honour.PARTLY, "the names of all processes stay visible")
 _BY_INSTANCE = Cell(Honour.PARTLY, "open and chdir may say EPERM; the link count tells the number")
@@ -148,15 +149,22 @@ HONOURS: tuple[Row, ...] = (
         "a hidden parent or child is there for job control alone",
         None,
         _YES,
-        Cell(Honour.NO, "each is there for every call of the other that has a hook"),
+        Cell(Honour.YES, "a parent that adopts is none"),
         Cell(Honour.NO, "each is there for every call but signals and access"),
     ),
     _row(
         "a set-uid program looks up no hidden name for its caller",
         None,
         _YES,
-        Cell(Honour.NO, "the capability that it has counts"),
         _YES,
+        _YES,
+    ),
+    _row(
+        "nothing is done to hidden processes of the same user",
+        None,
+        _YES,
+        Cell(Honour.PARTLY, "cgroups that the user may write to reach them"),
+        Cell(Honour.NO, "limits, priorities and cgroups reach them, and a limit dumps their core"),
     ),
     _row(
         "the sysctl reads as the session's own level",

@@ -958,7 +958,6 @@ class Deviation(Enum):
     NAMES = "a hidden name answers as a missing one"
     PRIVATE = "proc=private"
     TRACER = "PR_SET_PTRACER across domains"
-    DEPUTY = "A set-uid program that looks a name up"
     THREADS = "that all other threads are inside, too, is not asked"
     OWNER = "less than the kernel gives a namespace's owner"
     GENERATIONS = "An ancestor that is 128 or more generations away is none"
@@ -1007,9 +1006,6 @@ def bpf_digit(case: Case, used: set[Deviation]) -> int:
         if not rules.by_view(unnamed, access=True):
             pair = unnamed
             differ(Deviation.TRACER, _ask(pair) | found & FOUND)
-    if case.viewer.is_deputy:
-        pair = replace(pair, machine=replace(pair.machine, hides_names=False))
-        differ(Deviation.DEPUTY, _ask(pair) | found & FOUND)
     if case.target.threads and len(case.target.threads) > 1:
         target = replace(
             pair.target,

@@ -4,13 +4,17 @@
 
 import contextlib
 import errno
+import fcntl
 import os
+import resource
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from ctypes import get_errno
 from functools import partial
 from pathlib import Path
@@ -30,6 +34,7 @@ from yama_session.native import OwnedFd, ffi, lib
 from yama_session.procfs import HidePid, Procfs
 
 nobody = bpf.become_nobody
+PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
 CHECK = "from yama_session.native import lib; raise SystemExit(lib.ys_check(0, 2) < 0)"
 
 
@@ -351,11 +356,11 @@ def test_hiding_holds_for_every_call_that_asks_for_access(
     set_sysctl(0)
     into = partial(join, token)
     with waiting(nobody) as outside, waiting(into, nobody) as inside:
+        pidfds = {pid: os.pidfd_open(pid) for pid in (outside, inside)}
 
         def calls(pid: int) -> dict[str, int]:
-            pidfd = os.pidfd_open(pid)
+            pidfd = pidfds[pid]
             return {
-                "ptrace": 0 if bpf.attaches(pid) else errno.EPERM,
                 "pidfd_getfd": bpf.system_call(438, pidfd, 0, 0),
                 "kcmp": bpf.system_call(312, os.getpid(), pid, 1, 0, 0),
                 "process_vm_readv": bpf.read_memory(pid),
@@ -365,6 +370,14 @@ def test_hiding_holds_for_every_call_that_asks_for_access(
         assert set(within(lambda: calls(outside), nobody).values()) == {0}
         assert set(within(lambda: calls(inside), into, nobody).values()) == {0}
         assert set(within(lambda: calls(outside), into, nobody).values()) == {errno.EPERM}
+
+        def attach(request: int) -> int:
+            return 0 if bpf.libc.ptrace(request, outside, None, None) == 0 else get_errno()
+
+        # Whose error is the program's own
+        for request in (bpf.PTRACE_ATTACH, PTRACE_SEIZE):
+            assert within(partial(attach, request), nobody) == 0
+            assert within(partial(attach, request), into, nobody) == errno.ESRCH
 
 
 @pytest.mark.parametrize(
@@ -450,15 +463,18 @@ def test_signals_do_not_reach_what_is_hidden_and_it_is_not_missing(
     def send(pid: int) -> tuple[int, int]:
         return (
             bpf.error_of(lambda: os.kill(pid, 0)),
-            bpf.error_of(lambda: signal.pidfd_send_signal(os.pidfd_open(pid), 0)),
+            bpf.error_of(lambda: signal.pidfd_send_signal(pidfds[pid], 0)),
         )
 
     with waiting(nobody) as outside, waiting(into, nobody) as inside:
+        pidfds = {pid: os.pidfd_open(pid) for pid in (outside, inside)}
         assert within(lambda: send(outside), nobody) == (0, 0)
         assert within(lambda: send(inside), into, nobody) == (0, 0)
         assert within(lambda: send(outside), into, nobody) == (errno.EPERM, errno.EPERM)
         assert within(lambda: send(outside), into) == (0, 0), "root sees it"
 
+
+KERNEL = state.version_of(os.uname().release)
 
 # All for which there is a security hook that is asked about the process.
 CLOSED = {
@@ -478,6 +494,18 @@ CLOSED = {
     "sched_setscheduler",
     "setpriority(PRIO_PROCESS)",
 }
+# For these a program has to find the process by its number itself.
+if KERNEL >= (6, 2):
+    CLOSED |= {
+        "fcntl(F_SETOWN, pid)",
+        "fcntl(F_SETOWN_EX, F_OWNER_TID)",
+        "fcntl(F_SETOWN_EX, F_OWNER_PID)",
+        "ioctl(FIOSETOWN)",
+        "ioctl(SIOCSPGRP)",
+    }
+# From here on a pidfd is opened like a file.
+if KERNEL >= (6, 9):
+    CLOSED |= {"pidfd_open", "pidfd_open(PIDFD_THREAD)"}
 
 
 def told_apart(pid: int) -> set[str]:
@@ -497,6 +525,7 @@ def told_apart(pid: int) -> set[str]:
 def test_a_hidden_process_answers_calls_as_a_missing_one(
     programs: Programs, token: OwnedFd
 ) -> None:
+    set_sysctl(0)
     with waiting(nobody) as outside:
         assert within(lambda: told_apart(outside), nobody) == CLOSED
         assert within(lambda: told_apart(outside), partial(join, token), nobody) == set()
@@ -516,19 +545,342 @@ def test_the_process_connector_is_for_who_sees_all(programs: Programs, view: Vie
     assert within(route, into, nobody) == 0
 
 
-def test_parent_and_child_reach_one_another_across_domains(
+JOB_CONTROL = {0, signal.SIGCONT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
+SIGNALS = (*JOB_CONTROL, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1)
+
+
+def reached(pid: int) -> set[str]:
+    """Return what the caller may do to a process; none of it ends one that is as `unmoved`."""
+    core = resource.RLIMIT_CORE
+    calls: dict[str, Callable[[], object]] = {
+        **{f"signal {int(number)}": partial(os.kill, pid, number) for number in SIGNALS},
+        "getpgid": lambda: os.getpgid(pid),
+        "getsid": lambda: os.getsid(pid),
+        "limits": lambda: resource.prlimit(pid, core, (0, resource.prlimit(pid, core)[1])),
+        "nice": lambda: os.setpriority(os.PRIO_PROCESS, pid, 1),
+        "affinity": lambda: os.sched_setaffinity(pid, {0}),
+        "scheduler": lambda: os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0)),
+    }
+    return {name for name, ask in calls.items() if bpf.error_of(ask) == 0}
+
+
+BY_JOB_CONTROL = {f"signal {int(number)}" for number in JOB_CONTROL} | {"getpgid", "getsid"}
+BY_SIGNALS = {f"signal {int(number)}" for number in SIGNALS} | {"getpgid", "getsid"}
+
+
+def unmoved() -> None:
+    """Stay as one is, whatever signal comes."""
+    for number in SIGNALS:
+        if number not in (0, signal.SIGCONT):
+            signal.signal(number, signal.SIG_IGN)
+
+
+def test_a_hidden_parent_is_there_for_job_control_alone(programs: Programs, token: OwnedFd) -> None:
+    def parent() -> tuple[set[str], set[str]]:
+        unmoved()
+        here = os.getpid()
+        return within(lambda: reached(here)), within(
+            lambda: reached(here), partial(enter, Scope.CLASSIC, View.DOMAIN)
+        )
+
+    before, after = within(parent, partial(join, token), nobody)
+    assert before > BY_SIGNALS
+    assert after == BY_JOB_CONTROL
+
+
+def test_a_hidden_child_can_be_ended_and_nothing_else(programs: Programs, token: OwnedFd) -> None:
+    with programs.domain(Scope.CLASSIC, View.DOMAIN) as other:
+
+        def parent() -> set[str]:
+            # As root, which alone may go sideways; then the parent gives up what exempts it.
+            with waiting(unmoved, partial(join, other), nobody) as child:
+                nobody()
+                return reached(child)
+
+        assert within(parent, partial(join, token)) == BY_SIGNALS
+
+
+def test_who_adopts_is_no_parent(programs: Programs, token: OwnedFd) -> None:
+    """A double fork would make a service manager the parent of whoever wants one."""
+    read, write = os.pipe()
+
+    def adopting() -> set[str]:
+        unmoved()
+        prctl.set_child_subreaper(1)
+        here = os.getpid()
+        pid = os.fork()
+        if not pid:
+            try:
+                enter(Scope.CLASSIC, View.DOMAIN)
+                if not os.fork():
+                    while os.getppid() != here:
+                        time.sleep(0.01)
+                    os.write(write, repr(reached(here)).encode())
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+        os.wait()
+        return set(eval(os.read(read, 4096)))
+
+    assert within(adopting, partial(join, token), nobody) == set()
+
+
+def test_limits_of_a_hidden_process_are_not_set(programs: Programs, token: OwnedFd) -> None:
+    """A limit makes it dump core, which its user then reads, or ends it."""
+    into = partial(join, token)
+
+    def change(pid: int) -> set[int]:
+        found = set()
+        for limit in range(16):
+            now = resource.prlimit(pid, limit)
+            found.add(bpf.error_of(partial(resource.prlimit, pid, limit, now)))
+        return found
+
+    with waiting(nobody) as outside, waiting(into, nobody) as inside:
+        assert within(lambda: change(outside), nobody) == {0}
+        assert within(lambda: change(inside), into, nobody) == {0}
+        assert within(lambda: change(outside), into, nobody) == {errno.ESRCH}
+        assert within(lambda: change(outside), into) == {0}, "root sees it"
+
+
+F_SETSIG, F_SETOWN_EX = 10, 15
+FIOSETOWN, SIOCSPGRP, FIOASYNC = 0x8901, 0x8902, 0x5452
+
+
+def set_owner(way: str, file: int, pid: int) -> None:
+    """Name a process or its group as the one that a file signals."""
+    if way == "F_SETOWN":
+        fcntl.fcntl(file, fcntl.F_SETOWN, pid)
+    elif way == "F_SETOWN, group":
+        fcntl.fcntl(file, fcntl.F_SETOWN, -pid)
+    elif way.startswith("F_OWNER"):
+        kind = ["F_OWNER_TID", "F_OWNER_PID"].index(way)
+        fcntl.fcntl(file, F_SETOWN_EX, struct.pack("ii", kind, pid))
+    else:
+        fcntl.ioctl(
+            file, {"FIOSETOWN": FIOSETOWN, "SIOCSPGRP": SIOCSPGRP}[way], struct.pack("i", pid)
+        )
+
+
+def signal_by_file(way: str, pid: int, sockets: tuple[int, int] | None = None) -> None:
+    """Have a process signalled by what arrives at a socket; that is refused in silence."""
+    ends = sockets or tuple(end.detach() for end in socket.socketpair())
+    with contextlib.suppress(OSError):
+        if way:
+            set_owner(way, ends[0], pid)
+    fcntl.fcntl(ends[0], F_SETSIG, signal.SIGTERM)
+    if way == "FIOSETOWN":
+        fcntl.ioctl(ends[0], FIOASYNC, struct.pack("i", 1))
+    else:
+        fcntl.fcntl(ends[0], fcntl.F_SETFL, fcntl.fcntl(ends[0], fcntl.F_GETFL) | os.O_ASYNC)
+    os.write(ends[1], b"x")
+
+
+def is_signalled(pid: int) -> bool:
+    """Tell if a process that waits has ended by now."""
+    time.sleep(0.2)
+    return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] == "Z"
+
+
+def own_group() -> None:
+    os.setpgid(0, 0)
+
+
+@pytest.mark.parametrize(
+    "way",
+    ["F_SETOWN", "F_SETOWN, group", "F_OWNER_TID", "F_OWNER_PID", "FIOSETOWN", "SIOCSPGRP"],
+)
+def test_a_file_signals_only_whom_its_user_sees(
+    programs: Programs, token: OwnedFd, way: str
+) -> None:
+    into = partial(join, token)
+    send = partial(signal_by_file, way)
+    with waiting(own_group, nobody) as outside, waiting(own_group, into, nobody) as inside:
+        within(partial(send, outside), into, nobody)
+        assert not is_signalled(outside)
+        within(partial(send, inside), into, nobody)
+        assert is_signalled(inside)
+        # The file of who is in no domain, perhaps where one of the others was.
+        for _ in range(20):
+            within(partial(send, inside), into, nobody)
+        within(partial(send, outside), nobody)
+        assert is_signalled(outside)
+
+
+def test_a_file_that_is_inherited_with_its_owner_is_bound_by_who_uses_it(
     programs: Programs, token: OwnedFd
 ) -> None:
-    def parent() -> list[int]:
-        here = os.getpid()
-        with waiting(partial(enter, Scope.CLASSIC, View.DOMAIN)) as child:
-            up = within(
-                lambda: bpf.error_of(lambda: os.kill(here, 0)),
-                partial(enter, Scope.CLASSIC, View.DOMAIN),
-            )
-            return [bpf.error_of(lambda: os.kill(child, 0)), up]
+    with waiting(nobody) as outside:
+        ends = socket.socketpair()
+        numbers = ends[0].fileno(), ends[1].fileno()
+        set_owner("F_SETOWN", numbers[0], outside)
+        within(partial(signal_by_file, "", 0, numbers), partial(join, token), nobody)
+        assert not is_signalled(outside)
 
-    assert within(parent, partial(join, token), nobody) == [0, 0]
+
+def set_uid_program() -> None:
+    """Become what a set-uid program of root's is for a user: the real uid is the user's."""
+    os.setresuid(NOBODY, 0, 0)
+
+
+def test_what_a_set_uid_program_has_gained_shows_its_caller_nothing(
+    programs: Programs, token: OwnedFd
+) -> None:
+    into = partial(join, token)
+
+    def private() -> None:
+        with Procfs.new(HidePid.PTRACEABLE) as procfs:
+            procfs.attach()
+
+    with waiting(nobody) as outside, waiting(into, nobody) as inside:
+
+        def look() -> list[bool]:
+            names = [Path(f"/proc/{pid}").exists() for pid in (outside, inside, 1, 2)]
+            return [*map(finds, (outside, inside, 1, 2)), *names]
+
+        sees = [False, True, True, True]
+        assert within(look, private, set_uid_program) == [True] * 8
+        assert within(look, private, into) == [True] * 8
+        assert within(look, private, into, set_uid_program) == sees * 2
+        assert within(lambda: looks_into(outside), into, set_uid_program) is False
+        # It may still open the session of another user, as su(1) does.
+        assert within(lambda: lib.ys_leave(0), into, set_uid_program) > 0
+
+
+def test_hidden_processes_are_in_no_list_of_a_cgroup_that_is_not_one_s_own(
+    programs: Programs, token: OwnedFd
+) -> None:
+    own = Path(
+        "/sys/fs/cgroup" + Path("/proc/self/cgroup").read_text("ascii").split(":")[2].strip()
+    )
+    other = Path("/sys/fs/cgroup/yama-session-test")
+    theirs = Path("/sys/fs/cgroup/yama-session-nobody")
+    for place in (other, theirs):
+        place.mkdir()
+    os.chown(theirs / "cgroup.procs", NOBODY, NOBODY)
+    into = partial(join, token)
+
+    def read() -> list[int]:
+        files = [(place / "cgroup.procs") for place in (own, other, theirs)]
+        files += [place / "cgroup.threads" for place in (own, other)]
+        files += [other / "cgroup.events"]
+        return [bpf.error_of(file.read_text) for file in files]
+
+    refused = errno.EACCES
+    try:
+        assert within(read, nobody) == [0] * 6
+        assert within(read, into, nobody) == [0, refused, 0, 0, refused, 0]
+        assert within(read, into) == [0] * 6, "root sees all"
+    finally:
+        for place in (other, theirs):
+            place.rmdir()
+
+
+def test_events_on_a_procfs_name_nobody(programs: Programs, token: OwnedFd) -> None:
+    def watch(path: bytes) -> int:
+        found = bpf.libc.inotify_add_watch(bpf.libc.inotify_init(), path, 0x20)
+        return 0 if found >= 0 else get_errno()
+
+    def all_places() -> list[int]:
+        return [watch(path) for path in (b"/proc", b"/proc/self", b"/tmp")]
+
+    assert within(all_places, nobody) == [0, 0, 0]
+    assert within(all_places, partial(join, token), nobody) == [errno.EPERM, 0, 0]
+    assert within(all_places, partial(join, token)) == [0, 0, 0]
+
+
+def test_the_present_tracer_of_an_orphan_keeps_its_rights(programs: Programs) -> None:
+    """It is no descendant of its tracer any more, once its parent has exited."""
+    set_sysctl(0)
+    with programs.domain(Scope.RELATIONAL, View.DOMAIN) as token:
+
+        def trace() -> tuple[int, int]:
+            read, write = os.pipe()
+            pid = os.fork()
+            if not pid:
+                os.setsid()
+                orphan = os.fork()
+                if orphan:
+                    os.write(write, str(orphan).encode())
+                signal.pause()
+            orphan = int(os.read(read, 16))
+            assert bpf.libc.ptrace(PTRACE_SEIZE, orphan, None, None) == 0
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            traced = bpf.read_memory(orphan)
+            assert bpf.libc.ptrace(PTRACE_INTERRUPT, orphan, None, None) == 0
+            os.waitpid(orphan, 0x40000000)
+            assert bpf.libc.ptrace(bpf.PTRACE_DETACH, orphan, None, None) == 0
+            untraced = bpf.read_memory(orphan)
+            os.kill(orphan, signal.SIGKILL)
+            return traced, untraced
+
+        assert within(trace, partial(join, token), nobody) == (0, errno.EPERM)
+        programs.retain(())
+
+
+@pytest.mark.parametrize(("levels", "found"), [(1, True), (4, True), (5, False)])
+def test_a_tracer_is_named_by_its_number_in_a_pid_namespace(
+    programs: Programs, levels: int, found: bool
+) -> None:
+    """A crash handler in a container: it is the first child of who names it."""
+    set_sysctl(0)
+
+    def handled() -> tuple[bool, bool]:
+        here, go = os.getpid(), os.pipe()
+
+        def attach() -> bool:
+            os.read(go[0], 1)
+            return bool(bpf.libc.ptrace(PTRACE_SEIZE, here, None, None) == 0)
+
+        def naming(pid: int) -> bool:
+            assert bpf.libc.prctl(0x59616D61, pid, 0, 0, 0) == 0
+            os.write(go[1], b"x")
+            return True
+
+        return forked(attach, naming), forked(attach, lambda pid: naming(1) and naming(0))
+
+    def nested(level: int) -> tuple[bool, bool]:
+        if not level:
+            nobody()
+            return handled()
+        assert bpf.libc.unshare(0x20000000) == 0  # CLONE_NEWPID, for children
+        return within(lambda: nested(level - 1))
+
+    with programs.domain(Scope.RELATIONAL, View.DOMAIN) as token:
+        assert within(lambda: nested(levels), partial(join, token)) == (found, False)
+        programs.retain(())
+
+
+def forked(job: Callable[[], bool], meanwhile: Callable[[int], object]) -> bool:
+    """Return what a job returns in a child whose number something is done with meanwhile."""
+    pid = os.fork()
+    if not pid:
+        status = 2
+        try:
+            status = int(job())
+        finally:
+            os._exit(status)
+    meanwhile(pid)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert status in (0, 1)
+    return bool(status)
+
+
+def test_root_without_the_capability_cannot_stop_the_programs(
+    programs: Programs, token: OwnedFd
+) -> None:
+    """They are called by what the sysctl switches off."""
+    switch = Path("/proc/sys/kernel/ftrace_enabled")
+
+    def turn() -> tuple[int, int]:
+        return bpf.error_of(switch.read_text), bpf.error_of(lambda: switch.write_text("1"))
+
+    into = partial(join, token)
+    assert within(turn) == (0, 0)
+    assert within(turn, into, bpf.drop_ptrace_capability) == (0, errno.EPERM)
+    assert within(turn, into, bpf.drop_all_capabilities) == (0, errno.EPERM)
+    assert within(turn, into) == (0, 0), "with it it may"
 
 
 def test_privilege_counts_in_the_namespace_of_who_made_the_domain(

@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 #include <stdbool.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
 /* Of headers that are not for programs */
@@ -15,6 +16,7 @@
 #define E2BIG			7
 #define EAGAIN			11
 #define ENOMEM			12
+#define EACCES			13
 #define EBUSY			16
 #define EINVAL			22
 #define ENODATA			61
@@ -23,10 +25,32 @@
 #define AF_NETLINK		16
 #define NETLINK_CONNECTOR	11
 #define BPF_FS_MAGIC		0xcafe4a11
+#define CGROUP_SUPER_MAGIC	0x27e0eb
+#define CGROUP2_SUPER_MAGIC	0x63677270
+#define PID_FS_MAGIC		0x50494446
+#define PROC_SUPER_MAGIC	0x9fa0
 #define MNT_DETACH		2
 #define PTRACE_MODE_ATTACH	2
 #define PR_SET_PTRACER		0x59616d61
+#define PR_SCHED_CORE		62
 #define PF_KTHREAD		0x00200000
+#define SIGNAL_UNKILLABLE	0x40
+#define SIGCONT			18
+#define SIGSTOP			19
+#define SIGTTOU			22
+#define FMODE_WRITE		2
+#define FSNOTIFY_OBJ_TYPE_INODE	0
+#define F_SETFL			4
+#define F_SETOWN		8
+#define F_SETSIG		10
+#define F_SETOWN_EX		15
+#define O_ASYNC			020000
+#define FIOASYNC		0x5452
+#define FIOSETOWN		0x8901
+#define SIOCSPGRP		0x8902
+#define TIOCSPGRP		0x5410
+#define NS_GET_PID_FROM_PIDNS	0x8004b706
+#define NS_GET_TGID_IN_PIDNS	0x8004b709
 #define PFA_NO_NEW_PRIVS	(1UL << 0)
 #define CAP_SYS_PTRACE		19
 #define CAP_SYS_ADMIN		21
@@ -54,6 +78,7 @@ typedef struct {
 
 struct cred {
 	kuid_t uid;
+	kuid_t euid;
 	struct capabilities cap_effective;
 	struct user_namespace *user_ns;
 };
@@ -68,10 +93,22 @@ struct mm_struct {
 
 struct signal_struct {
 	int nr_threads;
+	unsigned int flags;
+	unsigned int is_child_subreaper : 1;
+};
+
+struct pid_namespace {
+	struct ns_common ns;
+};
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
 };
 
 struct pid {
 	unsigned int level;
+	struct upid numbers[];
 };
 
 struct task_struct {
@@ -80,6 +117,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	unsigned long atomic_flags;
+	__u64 start_time;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
 	struct task_struct *real_parent;
@@ -90,19 +128,64 @@ struct task_struct {
 	const struct cred *real_cred;
 };
 
+struct dentry;
+
 struct super_block {
 	unsigned long s_magic;
+	struct dentry *s_root;
 };
 
 struct inode {
+	kuid_t i_uid;
 	struct super_block *i_sb;
+	unsigned long i_ino;
+	void *i_private;
+};
+
+struct qstr {
+	unsigned int len;
+};
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+	struct super_block *d_sb;
+	unsigned char d_iname[32];
+};
+
+/* From 6.13 on */
+union shortname_store {
+	unsigned char string[32];
+};
+
+struct dentry___shortname {
+	union shortname_store d_shortname;
 };
 
 struct vfsmount {
 	struct super_block *mnt_sb;
 };
 
-struct dentry;
+struct path {
+	struct dentry *dentry;
+};
+
+struct file {
+	unsigned int f_mode;
+	struct inode *f_inode;
+	struct path f_path;
+};
+
+/* Part of the file before 6.12, and then by itself */
+struct fown_struct {
+	struct file *file;
+};
+
+struct file___embedding {
+	struct fown_struct f_owner;
+};
+
 struct seq_file;
 
 struct bpf_iter_meta {
@@ -115,5 +198,10 @@ struct bpf_iter__task {
 };
 
 #pragma clang attribute pop
+
+/* From 6.2 on; a program asks whether they are there */
+extern struct task_struct *bpf_task_from_pid(__s32 nr) __ksym __weak;
+extern void bpf_task_release(struct task_struct *task) __ksym __weak;
+extern void *bpf_rdonly_cast(void *object, __u32 type) __ksym __weak;
 
 #endif /* KERNEL_H */

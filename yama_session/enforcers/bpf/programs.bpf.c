@@ -9,16 +9,17 @@
  * NULL and drops the test.
  */
 #include "calls.h"
+#include "files.h"
 
 char _license[] SEC("license") = "GPL";
 
-/* Whom the process of a group leader has named by PR_SET_PTRACER: -1 is anybody */
+/* Whom the process of a group leader has named by PR_SET_PTRACER */
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
-	__type(value, int);
-} tracers SEC(".maps");
+	__type(value, struct ys_named);
+} named_tracers SEC(".maps");
 
 /* A child is where its parent is, or there is no child. */
 SEC("lsm/task_alloc")
@@ -57,22 +58,26 @@ int BPF_PROG(answer, int option, unsigned long op, unsigned long arg3,
 static __always_inline void name_tracer(struct task_struct *leader,
 					unsigned long nr)
 {
-	int named = nr == -1UL ? -1 : nr;
-	int *tracer;
+	struct ys_named *tracer, own = {}, named = { .nr = nr };
 
-	/* A number of another pid namespace than ours names nobody here. */
-	if (!nr || (named > 0 && leader->thread_pid->level)) {
-		bpf_task_storage_delete(&tracers, leader);
+	if (nr && nr != -1UL) {
+		own = numbered(leader, leader->thread_pid->level);
+		named.level = own.level;
+		named.ns = own.ns;
+	}
+	/* In a PID namespace that is too deep nobody is named. */
+	if (!nr || (nr != -1UL && !own.nr)) {
+		bpf_task_storage_delete(&named_tracers, leader);
 		return;
 	}
-	tracer = bpf_task_storage_get(&tracers, leader, &named,
+	tracer = bpf_task_storage_get(&named_tracers, leader, &named,
 				      BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (tracer)
 		*tracer = named;
 }
 
 SEC("lsm/task_prctl")
-int BPF_PROG(repeat, int option, unsigned long op)
+int BPF_PROG(repeat, int option, unsigned long op, unsigned long arg3)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
@@ -86,16 +91,18 @@ int BPF_PROG(repeat, int option, unsigned long op)
 	}
 	if (option == PR_SET_PTRACER)
 		name_tracer(task->group_leader, op);
+	if (option == PR_SCHED_CORE && is_hidden_number(arg3))
+		return -ESRCH;
 	return 0;
 }
 
 static __always_inline bool has_named(struct task_struct *tracee,
 				      struct task_struct *tracer)
 {
-	const int *named = bpf_task_storage_get(&tracers, tracee->group_leader,
-						NULL, 0);
+	const struct ys_named *named;
 
-	return named && (*named == -1 || descends_from(tracer, *named));
+	named = bpf_task_storage_get(&named_tracers, tracee->group_leader, NULL, 0);
+	return named && (named->nr == -1 || descends_from_named(tracer, named));
 }
 
 /* May a task attach to one that it sees, by its own level?  Yama adds the sysctl's */
@@ -109,7 +116,7 @@ static __always_inline bool may_attach(struct task_struct *tracer,
 		return true;
 	case PR_PTRACE_SCOPE_RELATIONAL:
 		if (descends_from(tracee, tracer->tgid) ||
-		    has_named(tracee, tracer))
+		    has_named(tracee, tracer) || traces(tracer, tracee))
 			return true;
 		/* fallthrough: the capability counts here too */
 	case PR_PTRACE_SCOPE_CAPABILITY:
@@ -119,13 +126,14 @@ static __always_inline bool may_attach(struct task_struct *tracer,
 	return false;
 }
 
+/* What is hidden is missing: ptrace(2) hands that on, all other callers have their own word. */
 SEC("lsm/ptrace_access_check")
 int BPF_PROG(access, struct task_struct *target, unsigned int mode)
 {
 	struct task_struct *viewer = bpf_get_current_task_btf();
 
 	if (!is_visible(viewer, viewer->cred, target))
-		return -EPERM;
+		return -ESRCH;
 	if (mode & PTRACE_MODE_ATTACH && !may_attach(viewer, target))
 		return -EPERM;
 	return 0;
@@ -148,25 +156,30 @@ int BPF_PROG(traceme, struct task_struct *tracer)
 	return 0;
 }
 
-/* Parent and child name one another, in whatever domain they are. */
-static __always_inline bool is_found(struct task_struct *target)
+/* The signals that a shell controls jobs with, and the one that is none */
+static __always_inline bool is_of_job_control(int sig)
 {
-	struct task_struct *viewer = bpf_get_current_task_btf();
-
-	return is_visible(viewer, viewer->cred, target) ||
-	       target->real_parent->tgid == viewer->tgid ||
-	       viewer->real_parent->tgid == target->tgid;
+	return !sig || (sig >= SIGCONT && sig <= SIGTTOU);
 }
 
-/* -ESRCH would have the kernel look for it again, for ever. */
+/*
+ * A parent may do what it likes to a child that it has started, and a child may
+ * see that its parent is still there.  -ESRCH would have the kernel look for
+ * the process again, for ever.
+ */
 SEC("lsm/task_kill")
-int BPF_PROG(kill, struct task_struct *target)
+int BPF_PROG(kill, struct task_struct *target, void *info, int sig)
 {
+	struct task_struct *viewer = bpf_get_current_task_btf();
 	__u64 cred = 0;
 
 	/* With credentials it is sent for who is not here: a USB request's owner. */
 	bpf_get_func_arg(ctx, 3, &cred);
-	return cred || is_found(target) ? 0 : -EPERM;
+	if (cred || is_visible(viewer, viewer->cred, target) ||
+	    has_started(viewer, target) ||
+	    (is_of_job_control(sig) && has_started(target, viewer)))
+		return 0;
+	return -EPERM;
 }
 
 /* Calls that name a process: what is hidden answers as what is missing */
@@ -174,17 +187,95 @@ int BPF_PROG(kill, struct task_struct *target)
 	SEC("lsm/" #hook)						\
 	int BPF_PROG(hook, struct task_struct *target)			\
 	{								\
-		return is_found(target) ? 0 : -ESRCH;			\
+		struct task_struct *viewer = bpf_get_current_task_btf();\
+									\
+		return is_visible(viewer, viewer->cred, target) ? 0 : -ESRCH; \
 	}
 
 HIDES_FROM(capget)
 HIDES_FROM(task_getioprio)
-HIDES_FROM(task_getpgid)
 HIDES_FROM(task_getscheduler)
-HIDES_FROM(task_getsid)
+HIDES_FROM(task_movememory)
 HIDES_FROM(task_setioprio)
 HIDES_FROM(task_setnice)
+HIDES_FROM(task_setrlimit)
 HIDES_FROM(task_setscheduler)
+
+/* Calls for the groups of processes, by which a shell knows its jobs */
+#define HIDES_FROM_STRANGERS(hook)					\
+	SEC("lsm/" #hook)						\
+	int BPF_PROG(hook, struct task_struct *target)			\
+	{								\
+		struct task_struct *viewer = bpf_get_current_task_btf();\
+									\
+		return is_visible(viewer, viewer->cred, target) ||	\
+		       has_started(viewer, target) ||			\
+		       has_started(target, viewer) ? 0 : -ESRCH;	\
+	}
+
+HIDES_FROM_STRANGERS(task_getpgid)
+HIDES_FROM_STRANGERS(task_getsid)
+
+SEC("lsm/file_fcntl")
+int BPF_PROG(by_fcntl, struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return name_owner((__u64)file, cmd, arg);
+}
+
+SEC("lsm/file_ioctl")
+int BPF_PROG(by_ioctl, struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return name_by_ioctl((__u64)file, cmd, arg);
+}
+
+SEC("lsm/file_ioctl_compat")
+int BPF_PROG(by_ioctl_compat, struct file *file, unsigned int cmd,
+	     unsigned long arg)
+{
+	return name_by_ioctl((__u64)file, cmd, arg);
+}
+
+SEC("lsm/file_send_sigiotask")
+int BPF_PROG(signal_owner, struct task_struct *target, struct fown_struct *owner)
+{
+	return may_signal(owner, target) ? 0 : -EPERM;
+}
+
+SEC("lsm/file_free_security")
+int BPF_PROG(close_file, struct file *file)
+{
+	forget_owner((__u64)file);
+	return 0;
+}
+
+SEC("lsm/file_open")
+int BPF_PROG(open_file, struct file *file)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	switch (file->f_inode->i_sb->s_magic) {
+	case PROC_SUPER_MAGIC:
+		return open_of_proc(task, file);
+	case PID_FS_MAGIC:
+		return open_of_pid(file);
+	case CGROUP_SUPER_MAGIC:
+	case CGROUP2_SUPER_MAGIC:
+		return is_limited(task) ? open_of_cgroup(task, file) : 0;
+	}
+	return 0;
+}
+
+/* Events on the root of a procfs name whatever process another viewer looks at. */
+SEC("lsm/path_notify")
+int BPF_PROG(watch, const struct path *path, __u64 mask, unsigned int kind)
+{
+	const struct dentry *entry = path->dentry;
+
+	if (entry->d_sb->s_magic != PROC_SUPER_MAGIC ||
+	    (kind == FSNOTIFY_OBJ_TYPE_INODE && entry != entry->d_sb->s_root))
+		return 0;
+	return is_limited(bpf_get_current_task_btf()) ? -EPERM : 0;
+}
 
 /* The process connector reports every fork, exec and exit to whoever listens. */
 SEC("lsm/socket_create")
@@ -245,19 +336,12 @@ int BPF_PROG(guard_umount, struct vfsmount *mount, int flags)
 	return guard(mount->mnt_sb);
 }
 
-/* All members, as struct ys_bpf_member */
-SEC("iter/task")
-int list(struct bpf_iter__task *ctx)
+static __always_inline int tell(struct bpf_iter__task *ctx,
+				struct task_struct *task,
+				const struct ys_bpf_domain *domain)
 {
-	struct task_struct *task = ctx->task;
 	struct ys_bpf_member member = {};
-	struct ys_bpf_domain *domain;
 
-	if (!task)
-		return 0;
-	domain = domain_of(task);
-	if (!domain)
-		return 0;
 	member.tgid = task->tgid;
 	member.tid = task->pid;
 	member.domain = *domain;
@@ -266,4 +350,17 @@ int list(struct bpf_iter__task *ctx)
 		return 0;
 	bpf_seq_write(ctx->meta->seq, &member, sizeof(member));
 	return 0;
+}
+
+/* All members, as struct ys_bpf_member */
+SEC("iter/task")
+int list(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	const struct ys_bpf_domain *domain;
+
+	if (!task)
+		return 0;
+	domain = domain_of(task);
+	return domain ? tell(ctx, task, domain) : 0;
 }
