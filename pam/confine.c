@@ -89,7 +89,7 @@ static int apply(const struct plan *plan, int mount, pid_t outside,
 		 * host's view on an inherited stdin.
 		 */
 		r = ys_procfs_attach(mount, plan->enforcer == YS_YAMA ? 0 :
-				     YS_ATTACH_STRICT_STDIO);
+				     YS_ATTACH_STRICT);
 		if (r < 0)
 			return r;
 	}

@@ -37,7 +37,7 @@ class Procfs(OwnedFd):
         """
         return cls(checked("ys_procfs_new", lib.ys_procfs_new(hidepid), f"hidepid={hidepid}"))
 
-    def attach(self, *, strict_stdio: bool = False) -> None:
+    def attach(self, *, strict: bool = False) -> None:
         """Stack the instance on ``/proc``, in a new mount namespace of this thread.
 
         Descriptors of other procfs instances above 2 become close-on-exec,
@@ -47,12 +47,14 @@ class Procfs(OwnedFd):
         was for.
 
         Args:
-            strict_stdio: refuse when stdin, stdout or stderr is on another
-                procfs; nothing has changed then.
+            strict: leave no way to what only this instance hides: every other
+                procfs in the namespace is covered, every directory above 2 is
+                close-on-exec too, and stdin, stdout or stderr on another procfs
+                or on a directory is refused before anything has changed.
 
         Raises:
             ProcfsError: the descriptor is no detached procfs, ``CAP_SYS_ADMIN``
-                is missing, or as said under ``strict_stdio``.
+                is missing, or as said under ``strict``.
         """
-        flags = lib.YS_ATTACH_STRICT_STDIO if strict_stdio else 0
+        flags = lib.YS_ATTACH_STRICT if strict else 0
         checked("ys_procfs_attach", lib.ys_procfs_attach(self.fileno(), flags))

@@ -1,9 +1,12 @@
 """A session of the enforcer landlock on the running kernel: attacks first."""
 
 import json
+import os
+import re
+import subprocess
 
 import pytest
-from conftest import NOBODY, Python
+from conftest import NOBODY, PYTHON, ROOT, Python
 
 pytestmark = pytest.mark.host
 
@@ -16,7 +19,7 @@ from yama_session.enforcers import by_name
 uid = int(sys.argv[1])
 landlock = by_name("landlock")
 with landlock.token(None) as token, Procfs.new(HidePid.PTRACEABLE) as procfs:
-    procfs.attach(strict_stdio=True)
+    procfs.attach(strict=True)
     landlock.apply(token)
 if uid:
     os.setgroups([]), os.setresgid(uid, uid, uid), os.setresuid(uid, uid, uid)
@@ -141,3 +144,24 @@ assert libc.mount(None, b"/", None, (1 << 20) | (1 << 14), None) == 0  # MS_SHAR
     private = {field[4] for field in fields if not any(f.startswith("shared:") for f in field[6:])}
     assert private == {"/proc"}
     assert len([field for field in fields if field[4] == "/proc"]) == 2
+
+
+def test_what_the_login_itself_does_not_find_is_not_logged(as_root: None) -> None:
+    """ABI 7 logs what is refused to the program that has confined itself, unless told not to."""
+    text = """
+from yama_session.enforcers import by_name
+from yama_session.native import lib
+landlock = by_name("landlock")
+print(lib.ys_landlock_abi() >= 7)
+with landlock.token(None) as token:
+    landlock.apply(token)
+"""
+    traced = "landlock_restrict_self"
+    done = subprocess.run(
+        ["strace", "-qq", f"-etrace={traced}", f"-eraw={traced}", PYTHON, "-c", text],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    flags = re.findall(r"landlock_restrict_self\(\w+, (\w+)\) += 0", done.stderr)
+    assert flags == ["0x1" if done.stdout == "True\n" else "0"], done.stderr

@@ -46,7 +46,7 @@ os.dup2(os.open("/proc/self/stat", os.O_RDONLY), {fd})
 before = os.readlink("/proc/self/ns/mnt")
 with Procfs.new() as procfs:
     try:
-        procfs.attach(strict_stdio=True)
+        procfs.attach(strict=True)
     except ProcfsError as error:
         same = os.readlink("/proc/self/ns/mnt") == before
         os.write(saved, f"{{same}} {{error}}".encode())
@@ -106,3 +106,77 @@ except ProcfsError as error:
 """
     expected = "cannot make a private procfs (hidepid=3): this kernel's procfs does not know"
     assert python(text).stdout.startswith(expected)
+
+
+# In a mount namespace of its own, so that what is mounted is nobody else's.
+APART = f"""{BEGIN}
+import contextlib
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.unshare(0x20000) == 0
+assert libc.mount(None, b"/", None, (1 << 18) | (1 << 14), None) == 0  # MS_PRIVATE | MS_REC
+"""
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_strict_no_directory_survives_exec(python: Python, strict: bool) -> None:
+    text = f"""{BEGIN}
+places = [os.open(path, flags) for path in ("/", "/usr/..", "/tmp")
+          for flags in (os.O_RDONLY, os.O_PATH)]
+file = os.open("/dev/null", os.O_RDONLY)
+for fd in (*places, file):
+    os.set_inheritable(fd, True)
+with Procfs.new() as procfs:
+    procfs.attach(strict={strict})
+print([os.get_inheritable(fd) for fd in places], os.get_inheritable(file))
+"""
+    assert python(text).stdout == f"{[not strict] * 6} True\n"
+
+
+@pytest.mark.parametrize("fd", [0, 1, 2])
+def test_strict_a_standard_stream_on_a_directory_is_refused_before_anything_changes(
+    python: Python, fd: int
+) -> None:
+    text = f"""{BEGIN}
+saved = os.dup(1)
+os.dup2(os.open("/", os.O_RDONLY), {fd})
+before = os.readlink("/proc/self/ns/mnt")
+with Procfs.new() as procfs:
+    try:
+        procfs.attach(strict=True)
+    except ProcfsError as error:
+        same = os.readlink("/proc/self/ns/mnt") == before
+        os.write(saved, f"{{same}} {{error}}".encode())
+"""
+    expected = "True cannot attach the private procfs: stdin, stdout or stderr is a directory"
+    assert python(text).stdout.startswith(expected)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_strict_every_other_procfs_is_covered(python: Python, strict: bool) -> None:
+    """Whole ones, binds, one over another, one below a name with a space, and a process's part."""
+    text = f"""{APART}
+parent = os.getppid()
+places = [f"/mnt/{{name}}" for name in ("whole", "bound", "twice", "a name", "part", "sys", "file")]
+assert libc.mount(b"none", b"/mnt", b"tmpfs", 0, None) == 0
+for place in places[:-1]:
+    os.mkdir(place)
+open(places[-1], "w").close()
+whole, bound, twice, spaced, part, sys_, file = (place.encode() for place in places)
+for place in (whole, twice, twice, spaced):
+    assert libc.mount(b"proc", place, b"proc", 0, None) == 0
+for source, place in ((b"/proc", bound), (f"/proc/{{parent}}".encode(), part),
+                      (b"/proc/sys", sys_), (f"/proc/{{parent}}/status".encode(), file)):
+    assert libc.mount(source, place, None, 1 << 12, None) == 0
+with Procfs.new(HidePid.PTRACEABLE) as procfs:
+    procfs.attach(strict={strict})
+    new = os.fstat(procfs.fileno()).st_dev
+own = [os.stat(place).st_dev == new for place in places[:4]]
+os.setgroups([]), os.setresgid(*3 * (65534,)), os.setresuid(*3 * (65534,))
+seen = [os.path.exists(f"{{place}}/{{parent}}") for place in places[:4]]
+with contextlib.suppress(OSError):
+    seen.append(bool(open(f"{{places[4]}}/status").read()))
+    seen.append("Name" in open(places[6]).read())
+print(own, any(seen), all(seen), os.path.exists(places[5] + "/kernel/ostype"))
+"""
+    found = python(text).stdout
+    assert found == f"{[strict] * 4} {not strict} {not strict} True\n"

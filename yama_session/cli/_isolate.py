@@ -64,7 +64,7 @@ def become_init() -> None:
     _stand_in_for(os.fork())
     prctl.set_pdeathsig(signal.SIGKILL)
     with Procfs.new(HidePid.PTRACEABLE) as procfs:
-        procfs.attach(strict_stdio=True)
+        procfs.attach(strict=True)
     drop_capabilities()
     _stand_in_for(os.fork())
 

@@ -131,7 +131,7 @@ def _private_proc(settings: _Settings) -> _Settings:
         return replace(settings, proc=Proc.HOST)
     with procfs:
         _isolate.enter_user_namespace()
-        procfs.attach(strict_stdio=True)
+        procfs.attach(strict=True)
     _isolate.drop_capabilities()
     return settings
 

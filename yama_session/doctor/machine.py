@@ -20,6 +20,7 @@ UNIT = "yama-session.service"
 AT_UNIT = "yama-session-at.path"
 GRANTS_UNIT = "yama-session-grants.service"
 
+_MOUNTS = Path("/proc/self/mountinfo")
 _AT_QUEUE = Path("/var/spool/cron/atjobs")
 _POLKIT_ACTIONS = Path("/usr/share/polkit-1/actions")
 _BUS_POLICIES = tuple(
@@ -45,6 +46,25 @@ def examine_kernel(policy: Policy) -> Iterator[Finding]:
     for wrong in unsupported(policy):
         advice = "change the rule, or the kernel; until then its logins go by the fallback"
         yield problem("kernel", "policy", str(wrong), advice)
+
+
+def examine_mounts() -> Iterator[Finding]:
+    """Examine what is mounted where sessions could see more than by /proc."""
+    try:
+        own_names = best().name == "yama"
+    except EnforcerError:
+        return
+    if own_names:
+        return
+    for line in _MOUNTS.read_text(errors="replace").splitlines():
+        mount, _, filesystem = line.partition(" - ")
+        root, place = mount.split()[3:5]
+        if filesystem.split()[0] == "proc" and root == "/" and place != "/proc":
+            message = (
+                "a procfs: sessions that begin from now on have it covered, those that had begun "
+                "before it was mounted read there what its options allow"
+            )
+            yield note("kernel", place, message)
 
 
 def examine_policy(reading: Reading) -> Iterator[Finding]:

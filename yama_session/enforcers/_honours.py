@@ -80,6 +80,10 @@ _ALWAYS_PTRACEABLE = Cell(
 )
 _NAMES_VISIBLE = Cell(Honour.PARTLY, "the names of all processes stay visible")
 _BY_INSTANCE = Cell(Honour.PARTLY, "open and chdir may say EPERM; the link count tells the number")
+_COVERED_ONCE = Cell(
+    Honour.PARTLY,
+    "covered when the session begins; one that is mounted later shows what its options allow",
+)
 _NEEDS_SERVICE = Cell(Honour.PARTLY, "a private /proc needs the session service or a pid namespace")
 
 HONOURS: tuple[Row, ...] = (
@@ -144,6 +148,26 @@ HONOURS: tuple[Row, ...] = (
         _YES,
         Cell(Honour.PARTLY, f"{_BY_INSTANCE.note}; system calls tell that a process is there"),
         _BY_INSTANCE,
+    ),
+    _row(
+        "no procfs that is mounted elsewhere shows more",
+        None,
+        _YES,
+        _COVERED_ONCE,
+        _COVERED_ONCE,
+    ),
+    _row(
+        "a directory that a login hands on leads nowhere else",
+        None,
+        _YES,
+        Cell(
+            Honour.YES,
+            "none is handed on: each is close-on-exec, and none may be a standard stream",
+        ),
+        Cell(
+            Honour.YES,
+            "none is handed on: each is close-on-exec, and none may be a standard stream",
+        ),
     ),
     _row(
         "a hidden parent or child is there for job control alone",

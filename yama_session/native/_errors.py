@@ -143,6 +143,8 @@ _OPERATIONS: Mapping[str, _Operation] = {
         ProcfsError,
         {
             errno.EXDEV: "stdin, stdout or stderr is open on another procfs: redirect it",
+            errno.EISDIR: "stdin, stdout or stderr is a directory, which would lead back to what "
+            "is hidden: redirect it",
             errno.EINVAL: "the descriptor is not a detached procfs, or /proc is no mount point",
             errno.EPERM: "not permitted: it needs CAP_SYS_ADMIN over the mount namespace",
         },

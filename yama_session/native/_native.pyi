@@ -30,7 +30,7 @@ class _Lib:
     YS_BPF: int
     YS_HIDEPID_OFF: int
     YS_HIDEPID_PTRACEABLE: int
-    YS_ATTACH_STRICT_STDIO: int
+    YS_ATTACH_STRICT: int
     YS_LANDLOCK_MIN_ABI: int
     YS_USERNS_PID: int
     YS_PROBE_GROUP: int

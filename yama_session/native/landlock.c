@@ -14,6 +14,8 @@
  */
 #define RULESET_VERSION	(1U << 0)	/* LANDLOCK_CREATE_RULESET_VERSION */
 #define SCOPE_SIGNAL	(1ULL << 1)	/* LANDLOCK_SCOPE_SIGNAL, ABI 6 */
+#define SAME_EXEC_OFF	(1U << 0)	/* LANDLOCK_RESTRICT_SELF_LOG_SAME_EXEC_OFF */
+#define LOG_FLAGS_ABI	7
 
 struct ruleset_attr {
 	uint64_t handled_access_fs;
@@ -47,7 +49,15 @@ int ys_landlock_create(void)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+/*
+ * The program that is about to start a session goes on looking around, and
+ * what it does not find is nothing for the audit log.
+ */
 int ys_landlock_restrict(int ruleset_fd)
 {
-	return syscall(SYS_landlock_restrict_self, ruleset_fd, 0) ? -errno : 0;
+	unsigned int flags = ys_landlock_abi() < LOG_FLAGS_ABI ? 0 :
+								  SAME_EXEC_OFF;
+
+	return syscall(SYS_landlock_restrict_self, ruleset_fd, flags) ? -errno :
+									0;
 }

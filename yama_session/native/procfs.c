@@ -32,6 +32,9 @@ static const char *const mount_points[] = {
 	"/proc/xen",
 };
 
+/* More of them than any machine has */
+#define MOST_COVERED	4096
+
 #define NR_MOUNT_POINTS	(sizeof(mount_points) / sizeof(mount_points[0]))
 
 int ys_procfs_new(unsigned int hidepid)
@@ -71,6 +74,13 @@ static int is_foreign(int fd, dev_t own)
 	return st.st_dev != own;
 }
 
+static int is_directory(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) ? -errno : S_ISDIR(st.st_mode);
+}
+
 static int check_stdio(dev_t own)
 {
 	for (int fd = 0; fd <= 2; fd++) {
@@ -80,13 +90,24 @@ static int check_stdio(dev_t own)
 			continue;
 		if (ret)
 			return ret < 0 ? ret : -EXDEV;
+		ret = is_directory(fd);
+		if (ret)
+			return ret < 0 ? ret : -EISDIR;
 	}
 	return 0;
 }
 
-static int seal(int fd, dev_t own)
+/* From any directory of the old namespace ".." leads to its /proc */
+static int leads_out(int fd, dev_t own, bool strict)
 {
-	int ret = fd <= 2 ? 0 : is_foreign(fd, own);
+	int ret = is_foreign(fd, own);
+
+	return ret || !strict ? ret : is_directory(fd);
+}
+
+static int seal(int fd, dev_t own, bool strict)
+{
+	int ret = fd <= 2 ? 0 : leads_out(fd, own, strict);
 
 	if (ret > 0)
 		ret = fcntl(fd, F_SETFD, FD_CLOEXEC) ? -errno : 0;
@@ -98,7 +119,7 @@ static int seal(int fd, dev_t own)
  * what the new instance hides.  The descriptors of this program itself may
  * be in use and stay; none of them survives its next exec.
  */
-static int seal_descriptors(dev_t own)
+static int seal_descriptors(dev_t own, bool strict)
 {
 	union {
 		struct dirent64 entry;
@@ -115,7 +136,7 @@ static int seal_descriptors(dev_t own)
 		for (char *at = buf.bytes; !ret && at < buf.bytes + len;) {
 			const struct dirent64 *entry = (void *)at;
 
-			ret = seal(atoi(entry->d_name), own);
+			ret = seal(atoi(entry->d_name), own, strict);
 			at += entry->d_reclen;
 		}
 	if (len < 0)
@@ -218,20 +239,139 @@ out_close:
 	return ret;
 }
 
+/* Undo the octal escapes of mountinfo, in place */
+static void unescape(char *text)
+{
+	char *to = text;
+
+	for (; *text; text++)
+		if (text[0] == '\\' && text[1] && text[2] && text[3]) {
+			*to++ = (text[1] - '0') * 64 + (text[2] - '0') * 8 +
+				text[3] - '0';
+			text += 3;
+		} else {
+			*to++ = *text;
+		}
+	*to = '\0';
+}
+
+/* The directory that a mount of procfs has as its root: does it show processes? */
+static bool shows_processes(const char *root)
+{
+	return !strcmp(root, "/") || (root[1] >= '0' && root[1] <= '9');
+}
+
+/*
+ * The new instance in place of another one, or nothing at all in place of the
+ * part of one that the new instance does not show.
+ */
+static int cover(const char *where, const char *root)
+{
+	const unsigned long flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+	char path[PATH_MAX];
+	int fd, ret = 0;
+
+	snprintf(path, sizeof(path), "/proc%s", strcmp(root, "/") ? root : "");
+	if (mount(NULL, where, NULL, MS_PRIVATE, NULL))
+		return -errno;
+	fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (fd < 0)
+		return mount("none", where, "tmpfs", flags, "mode=555,size=4k") &&
+		       mount("/dev/null", where, NULL, MS_BIND, NULL) ? -errno : 0;
+	if (move_mount(fd, "", AT_FDCWD, where, MOVE_MOUNT_F_EMPTY_PATH))
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* 1 if the line of mountinfo is of another procfs that is covered now, 0 if of none */
+static int cover_line(char *line, dev_t own)
+{
+	char *root, *where, *end, *type, *save;
+	int fd, ret;
+
+	type = strstr(line, " - ");
+	if (!type || strncmp(type + 3, "proc ", 5))
+		return 0;
+	for (int skipped = 0; skipped < 3; skipped++)
+		strtok_r(skipped ? NULL : line, " ", &save);
+	root = strtok_r(NULL, " ", &save);
+	where = strtok_r(NULL, " ", &save);
+	end = where ? where + strlen(where) : NULL;
+	if (!end || !shows_processes(root))
+		return 0;
+	unescape(root);
+	unescape(where);
+	/* What is under another mount is out of reach already */
+	fd = open(where, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	ret = is_foreign(fd, own);
+	close(fd);
+	if (ret <= 0)
+		return ret;
+	ret = cover(where, root);
+	return ret ? ret : 1;
+}
+
+/*
+ * Every other procfs in the namespace shows what /proc hides: schroot and
+ * pbuilder have one in each of their roots.  What is covered changes the
+ * table that is read, so that it is read again from its beginning.
+ *
+ * Returns 1 if one was covered, 0 if there is none.
+ */
+static int cover_one_more(dev_t own)
+{
+	char buf[2 * PATH_MAX + 512], *line, *end;
+	size_t used = 0;
+	ssize_t len;
+	int fd, ret = 0;
+
+	fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while (!ret && (len = read(fd, buf + used, sizeof(buf) - 1 - used)) > 0) {
+		used += len;
+		buf[used] = '\0';
+		for (line = buf; !ret && (end = strchr(line, '\n')); line = end + 1) {
+			*end = '\0';
+			ret = cover_line(line, own);
+		}
+		used -= line - buf;
+		memmove(buf, line, used);
+		if (used == sizeof(buf) - 1)
+			ret = -E2BIG;
+	}
+	close(fd);
+	return ret;
+}
+
+static int cover_others(dev_t own)
+{
+	int ret, covered = 0;
+
+	while ((ret = cover_one_more(own)) > 0)
+		if (++covered == MOST_COVERED)
+			return -E2BIG;
+	return ret;
+}
+
 int ys_procfs_attach(int mount_fd, unsigned int flags)
 {
+	const bool strict = flags & YS_ATTACH_STRICT;
 	struct statfs fs;
 	struct stat st;
 	int ret;
 
 	/* Whatever can be refused is refused before anything has changed */
-	if (flags & ~YS_ATTACH_STRICT_STDIO)
+	if (flags & ~YS_ATTACH_STRICT)
 		return -EINVAL;
 	if (fstatfs(mount_fd, &fs) || fstat(mount_fd, &st))
 		return -errno;
 	if (fs.f_type != PROC_SUPER_MAGIC)
 		return -EINVAL;
-	if (flags & YS_ATTACH_STRICT_STDIO) {
+	if (strict) {
 		ret = check_stdio(st.st_dev);
 		if (ret)
 			return ret;
@@ -240,8 +380,10 @@ int ys_procfs_attach(int mount_fd, unsigned int flags)
 	if (unshare(CLONE_NEWNS))
 		return -errno;
 	ret = cover_proc(mount_fd);
+	if (!ret && strict)
+		ret = cover_others(st.st_dev);
 	if (!ret)
-		ret = seal_descriptors(st.st_dev);
+		ret = seal_descriptors(st.st_dev, strict);
 	if (!ret)
 		ret = move_cwd(st.st_dev);
 	return ret;

@@ -28,8 +28,13 @@ enum ys_enforcer {
 #define YS_HIDEPID_OFF		0
 #define YS_HIDEPID_PTRACEABLE	4
 
-/* ys_procfs_attach(): refuse (-EXDEV) if stdin, stdout or stderr is on a procfs */
-#define YS_ATTACH_STRICT_STDIO	1
+/*
+ * ys_procfs_attach(): leave no way to what only this instance hides.  Every other
+ * procfs of the namespace is covered, every directory above 2 is close-on-exec,
+ * and stdin, stdout and stderr are refused on a procfs (-EXDEV) or on a
+ * directory (-EISDIR) before anything has changed.
+ */
+#define YS_ATTACH_STRICT	1
 
 /* ys_userns_enter(): also a pid namespace */
 #define YS_USERNS_PID		1
