@@ -189,6 +189,20 @@ def test_limit_of_memory_is_the_least_around_the_service(
     assert state.memory_limit() == limit
 
 
+@pytest.mark.parametrize(("text", "off"), [("0\n", True), ("1\n", False), (None, False)])
+def test_the_sysctl_that_stops_all_programs_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, off: bool
+) -> None:
+    file, btf = tmp_path / "ftrace_enabled", tmp_path / "btf"
+    btf.touch()
+    if text is not None:
+        file.write_text(text)
+    monkeypatch.setattr(state, "_FTRACE", file)
+    monkeypatch.setattr(state, "_BTF", btf)
+    assert state.is_switched_off() is off
+    assert (state.loadable().reason == state.SWITCHED_OFF) is off
+
+
 def test_pins_can_be_in_no_other_file_system(tmp_path: Path) -> None:
     place = tmp_path / "pins"
     assert Programs.running(place) is None

@@ -14,6 +14,7 @@ from yama_session import DomainError, KernelUnsupported, ServiceError, describe
 from yama_session.cli._exit import ExitCode
 from yama_session.cli._table import Colour, coloured, printable
 from yama_session.enforcers import ENFORCERS
+from yama_session.enforcers.bpf.state import SWITCHED_OFF
 from yama_session.levels import Scope, View
 from yama_session.scope import abi, answered, held
 
@@ -33,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
     print(json.dumps(status, indent=2) if args.json else "\n".join(_lines(status)))
     service = status["service"]
     in_order = service["reachable"] and service["policy"] == "loaded" and not service["unsupported"]
-    return ExitCode.OK if in_order else ExitCode.PROBLEM
+    stopped = any(one["reason"] == SWITCHED_OFF for one in status["enforcers"].values())
+    return ExitCode.OK if in_order and not stopped else ExitCode.PROBLEM
 
 
 def collect() -> dict[str, Any]:

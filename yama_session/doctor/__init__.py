@@ -32,7 +32,7 @@ def _examine() -> Iterator[Finding]:
     files = read()
     policy = _in_force(files)
     yield from machine.examine_kernel(policy)
-    yield from machine.examine_mounts()
+    yield from machine.examine_procfs()
     yield from machine.examine_policy(files)
     yield from machine.examine_service()
     services = Services()

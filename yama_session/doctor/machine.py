@@ -10,7 +10,7 @@ from typing import Any
 
 from yama_session.doctor.finding import Finding, note, ok, problem
 from yama_session.enforcers import BPF, ENFORCERS, best
-from yama_session.enforcers.bpf.state import memory_limit
+from yama_session.enforcers.bpf.state import SWITCHED_OFF, memory_limit
 from yama_session.errors import EnforcerError, ServiceError
 from yama_session.policy import Policy, Reading
 
@@ -35,6 +35,10 @@ def examine_kernel(policy: Policy) -> Iterator[Finding]:
 
     for enforcer in ENFORCERS:
         state = enforcer.available()
+        if state.reason == SWITCHED_OFF:
+            cure = "'sysctl kernel.ftrace_enabled=1', and look for what sets it in /etc/sysctl.d"
+            yield problem("kernel", enforcer.name, str(state), cure)
+            continue
         say = ok if state else note
         yield say("kernel", enforcer.name, str(state))
     try:
@@ -48,14 +52,20 @@ def examine_kernel(policy: Policy) -> Iterator[Finding]:
         yield problem("kernel", "policy", str(wrong), advice)
 
 
-def examine_mounts() -> Iterator[Finding]:
-    """Examine what is mounted where sessions could see more than by /proc."""
+def examine_procfs() -> Iterator[Finding]:
+    """Examine what sessions see in /proc and by its side, where a procfs hides by itself."""
     try:
         own_names = best().name == "yama"
     except EnforcerError:
         return
     if own_names:
         return
+    yield note(
+        "kernel",
+        "private /proc",
+        "hides what is non-dumpable from its own user, too: 'pgrep ssh-agent || ssh-agent' starts "
+        "one more agent for each login; 'ssh-add -l' finds the one that runs",
+    )
     for line in _MOUNTS.read_text(errors="replace").splitlines():
         mount, _, filesystem = line.partition(" - ")
         root, place = mount.split()[3:5]

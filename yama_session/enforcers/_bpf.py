@@ -34,6 +34,11 @@ class BpfEnforcer(DomainEnforcer):
         self._programs: Programs | None = None
         self._failure = ""
 
+    @property
+    def programs(self) -> Programs | None:
+        """The programs that this process has, ``None`` if it has none."""
+        return self._programs
+
     def use(self, programs: Programs) -> None:
         """Make domains by these programs from now on."""
         self._programs = programs

@@ -59,9 +59,11 @@ async def _answer(
         loop.add_signal_handler(number, stop.set)
     notifier.ready()
     _log.info("ready with %d sessions", len(manager.sessions))
+    watching = loop.create_task(programs.watch())
     lost = loop.create_task(service.wait())
     stopped = loop.create_task(stop.wait())
     await asyncio.wait({lost, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    watching.cancel()
     if not stop.is_set():
         raise ConnectionError("the bus has closed the connection")
 

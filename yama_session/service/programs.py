@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from yama_session.enforcers import BPF
-from yama_session.enforcers.bpf.state import loadable
+from yama_session.enforcers.bpf.state import available, loadable
 from yama_session.errors import BpfError
 from yama_session.native import OwnedFd
 from yama_session.service.notify import Notifier
 
+if TYPE_CHECKING:  # libbpf may be missing
+    from yama_session.enforcers.bpf.loader import Programs
+
 _log = logging.getLogger(__name__)
 
 _HOST = Path("/proc/1/root")
+
+#: Seconds between looks whether the kernel still calls the programs.
+_LOOK = 2.0
 
 #: Seconds that the manager of the service gives it for loading them.
 _PATIENCE = 300
@@ -63,6 +72,40 @@ def _load(ours: dict[str, OwnedFd], notifier: Notifier) -> Mapping[str, OwnedFd]
     how = "there already" if programs.reused else "loaded"
     _log.info("the enforcer bpf is ready: its programs were %s", how)
     return kept
+
+
+async def watch() -> None:
+    """Say when the kernel stops to call the programs, and mend what was forked meanwhile.
+
+    That is asked of the programs themselves: whatever stops them is found.
+    """
+    programs = BPF.programs
+    if programs is None:
+        return
+    well, stopped = time.monotonic_ns(), False
+    while True:
+        answer, now = available(), time.monotonic_ns()
+        if answer and stopped:
+            await asyncio.to_thread(_mend, programs, well)
+        elif not answer and not stopped:
+            _log.critical("NOBODY IS CONFINED by bpf any more: %s", answer.reason)
+        stopped = not answer
+        if answer:
+            well = now
+        await asyncio.sleep(_LOOK)
+
+
+def _mend(programs: Programs, since: int) -> None:
+    try:
+        found = programs.adopt(since)
+    except BpfError as error:
+        _log.error("the programs of bpf are called again, but not for all: %s", error)
+        return
+    _log.warning(
+        "the programs of bpf are called again; threads forked meanwhile and put back: %d "
+        "(whose parent has exited was not found: see 'yama-session doctor')",
+        len(found),
+    )
 
 
 def _leave(links: Mapping[str, OwnedFd]) -> None:

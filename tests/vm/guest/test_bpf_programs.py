@@ -12,6 +12,7 @@ import socket
 import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -543,6 +544,29 @@ def test_the_process_connector_is_for_who_sees_all(programs: Programs, view: Vie
     assert within(listen, into, nobody) == (errno.EPERM if view else 0)
     assert within(listen, into) == 0, "root sees all"
     assert within(route, into, nobody) == 0
+
+
+def test_a_shell_gives_the_terminal_to_a_job_that_is_hidden_from_it(
+    programs: Programs, token: OwnedFd
+) -> None:
+    """As su(1) is, which has gone to another session; but to nobody else's group."""
+    with programs.domain(Scope.CLASSIC, View.DOMAIN) as other:
+
+        def shell() -> list[int]:
+            os.setsid()
+            _, terminal = os.openpty()
+            fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            with waiting(own_group, partial(join, other), nobody) as job:
+                nobody()
+                return [
+                    bpf.error_of(partial(os.tcsetpgrp, terminal, group))
+                    for group in (job, os.getpgrp(), outside)
+                ]
+
+        with waiting(own_group, nobody) as outside:
+            refused = errno.ESRCH if KERNEL >= (6, 2) else errno.EPERM
+            assert within(shell, partial(join, token)) == [0, 0, refused]
 
 
 JOB_CONTROL = {0, signal.SIGCONT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}

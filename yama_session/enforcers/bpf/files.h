@@ -99,8 +99,9 @@ static __always_inline bool may_signal(struct fown_struct *fown,
 /*
  * Is a number that of a process that is hidden from the caller?  Before 6.2 no
  * program can tell, nor can one of the numbers in other PID namespaces.
+ * For job control parent and child are not hidden from one another.
  */
-static __always_inline bool is_hidden_number(int nr)
+static __always_inline bool is_hidden_number(int nr, bool job_control)
 {
 	struct task_struct *viewer = bpf_get_current_task_btf();
 	struct task_struct *target;
@@ -112,7 +113,9 @@ static __always_inline bool is_hidden_number(int nr)
 	target = bpf_task_from_pid(nr);
 	if (!target)
 		return false;
-	visible = is_visible(viewer, viewer->cred, target);
+	visible = is_visible(viewer, viewer->cred, target) ||
+		  (job_control && (has_started(viewer, target) ||
+				   has_started(target, viewer)));
 	bpf_task_release(target);
 	return !visible;
 }
@@ -151,7 +154,7 @@ static __always_inline int name_owner(__u64 file, unsigned int cmd,
 		return 0;
 	}
 	if (is_limited(bpf_get_current_task_btf()))
-		return is_hidden_number(nr) ? -ESRCH : bind_owner(file);
+		return is_hidden_number(nr, false) ? -ESRCH : bind_owner(file);
 	if (cmd == F_SETOWN || cmd == F_SETOWN_EX)
 		forget_owner(file);
 	return 0;
@@ -168,15 +171,15 @@ static __always_inline int name_by_ioctl(__u64 file, unsigned int cmd,
 			forget_owner(file);
 			return 0;
 		}
-		if (is_hidden_number(read_number(arg)))
+		if (is_hidden_number(read_number(arg), false))
 			return -ESRCH;
 		return bind_owner(file);
 	case FIOASYNC:
 		return is_limited(bpf_get_current_task_btf()) ? bind_owner(file) : 0;
 	case TIOCSPGRP:
-		return is_hidden_number(read_number(arg)) ? -ESRCH : 0;
+		return is_hidden_number(read_number(arg), true) ? -ESRCH : 0;
 	case NS_GET_PID_FROM_PIDNS ... NS_GET_TGID_IN_PIDNS:
-		return is_hidden_number(arg) ? -ESRCH : 0;
+		return is_hidden_number(arg, false) ? -ESRCH : 0;
 	}
 	return 0;
 }
@@ -242,7 +245,7 @@ static __always_inline int open_of_pid(struct file *file)
 		return 0;
 	pid = bpf_rdonly_cast(file->f_inode->i_private,
 			      bpf_core_type_id_kernel(struct pid));
-	return is_hidden_number(pid->numbers[0].nr) ? -ESRCH : 0;
+	return is_hidden_number(pid->numbers[0].nr, false) ? -ESRCH : 0;
 }
 
 /* The switch that all programs on security hooks hang on, but for this one's effect */

@@ -260,18 +260,42 @@ class Programs:
         Raises:
             BpfError: the kernel cannot list them.
         """
-        fd = _succeeded("list the members", lib.ys_bpf_read(self._links["list"].fileno()))
-        with os.fdopen(fd, "rb") as records:
+        return [
+            member
+            for member in self._read("list")
+            if within is None or within in member.domain.chain
+        ]
+
+    def adopt(self, since: int) -> list[Member]:
+        """Put what members have forked while no program was called where their parents are.
+
+        Args:
+            since: when that began, in nanoseconds of :func:`time.monotonic_ns`.
+
+        Returns:
+            What was put.
+
+        Raises:
+            BpfError: the kernel cannot list them.
+        """
+        found: list[Member] = []
+        with _map_of(self._links, "outage") as outage:
+            try:
+                _set_first(outage, since)
+                while more := list(self._read("adopt")):
+                    found += more
+            finally:
+                _set_first(outage, 0)
+        return found
+
+    def _read(self, iterator: str) -> Iterator[Member]:
+        ret = lib.ys_bpf_read(self._links[iterator].fileno())
+        with os.fdopen(_succeeded("list the members", ret), "rb") as records:
             content = records.read()
         size = ffi.sizeof("struct ys_bpf_member")
-        found = []
         for record in ffi.from_buffer("struct ys_bpf_member[]", content)[0 : len(content) // size]:
-            if not _is_whole(record.domain):
-                continue
-            domain = _described(record.domain)
-            if within is None or within in domain.chain:
-                found.append(Member(record.tgid, record.tid, domain))
-        return found
+            if _is_whole(record.domain):
+                yield Member(record.tgid, record.tid, _described(record.domain))
 
     def recursion_misses(self) -> dict[str, int]:
         """Return how often the kernel has left each program out since it was loaded.
@@ -535,6 +559,11 @@ def _map_of(links: Mapping[str, OwnedFd], name: str) -> OwnedFd:
     if found is None:
         raise BpfError(f"the BPF programs have no map {name}")
     return found
+
+
+def _set_first(array: OwnedFd, value: int) -> None:
+    key, entry = ffi.new("uint32_t *", 0), ffi.new("uint64_t *", value)
+    _succeeded("set a map", lib.ys_bpf_put(array.fileno(), key, entry))
 
 
 def _is_whole(value: Any) -> bool:

@@ -91,7 +91,7 @@ int BPF_PROG(repeat, int option, unsigned long op, unsigned long arg3)
 	}
 	if (option == PR_SET_PTRACER)
 		name_tracer(task->group_leader, op);
-	if (option == PR_SCHED_CORE && is_hidden_number(arg3))
+	if (option == PR_SCHED_CORE && is_hidden_number(arg3, false))
 		return -ESRCH;
 	return 0;
 }
@@ -363,4 +363,37 @@ int list(struct bpf_iter__task *ctx)
 		return 0;
 	domain = domain_of(task);
 	return domain ? tell(ctx, task, domain) : 0;
+}
+
+/* When the programs began not to be called, by the monotonic clock; 0: never */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} outage SEC(".maps");
+
+/*
+ * What members have forked while no program was called is in no domain.  It is
+ * put where its parent is now, and told as a member.  Who has left a domain is
+ * none of them: it keeps an empty entry.
+ */
+SEC("iter/task")
+int adopt(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct ys_bpf_domain *domain;
+	__u32 first = 0;
+	__u64 *since = bpf_map_lookup_elem(&outage, &first);
+
+	if (!task || !since || !*since || task->start_time < *since ||
+	    bpf_task_storage_get(&members, task, NULL, 0))
+		return 0;
+	domain = domain_of(task->group_leader);
+	if (!domain)
+		domain = domain_of(task->real_parent);
+	if (!domain || !bpf_task_storage_get(&members, task, domain,
+					     BPF_LOCAL_STORAGE_GET_F_CREATE))
+		return 0;
+	return tell(ctx, task, domain);
 }

@@ -13,12 +13,25 @@ from yama_session.native import lib
 _LSM = Path("/sys/kernel/security/lsm")
 _BTF = Path("/sys/kernel/btf/vmlinux")
 _PREEMPT = Path("/sys/kernel/debug/sched/preempt")
+_FTRACE = Path("/proc/sys/kernel/ftrace_enabled")
 _CMDLINE = Path("/proc/cmdline")
 _CGROUP = Path("/sys/fs/cgroup/system.slice/yama-session.service")
 
 # Before the second one a task's entry cannot be read while another reader is preempted.
 _FIRST_TRIED = (6, 1)
 _FIRST_PREEMPTIBLE = (6, 2)
+
+
+#: Why nobody is confined, and the cure.
+SWITCHED_OFF = (
+    "kernel.ftrace_enabled is 0, and with it the kernel calls no BPF program: nobody is confined "
+    "by one until 'sysctl kernel.ftrace_enabled=1'"
+)
+
+
+def is_switched_off() -> bool:
+    """Return whether the kernel calls no program on a security hook, by its sysctl."""
+    return _text(_FTRACE).strip() == "0"
 
 
 def available() -> Availability:
@@ -39,6 +52,8 @@ def available() -> Availability:
         )
     if answer == -errno.EOPNOTSUPP:
         return Availability(State.DISABLED, "BPF programs are loaded, but the kernel runs none")
+    if is_switched_off():
+        return Availability(State.DISABLED, SWITCHED_OFF)
     could = loadable()
     if could:
         return Availability(State.DISABLED, "the programs are not loaded: start yama-session")
@@ -54,6 +69,8 @@ def loadable() -> Availability:
         return Availability(State.NOT_BUILT, f"kernel {release} is older than 6.1")
     if not _BTF.exists():
         return Availability(State.NOT_BUILT, f"the kernel does not describe its types in {_BTF}")
+    if is_switched_off():
+        return Availability(State.DISABLED, SWITCHED_OFF)
     modules = _text(_LSM)
     if modules and "bpf" not in modules.strip().split(","):
         return Availability(
