@@ -145,6 +145,21 @@ static int rehearse(const struct plan *plan)
 	return ys_child_status((pid_t)pid);
 }
 
+/* Where a procfs hides by itself, the one of the session left behind must go too */
+static int leave_procfs(void)
+{
+	int mount, r;
+
+	if (ys_is_series())
+		return 0;
+	mount = ys_procfs_as_init();
+	if (mount < 0)
+		return mount == -EALREADY ? 0 : mount;
+	r = ys_procfs_attach(mount, 0);
+	close(mount);
+	return r;
+}
+
 /* Nothing to apply; a domain that cannot be left only confines more */
 static void open_unconfined(const struct login *login)
 {
@@ -156,6 +171,10 @@ static void open_unconfined(const struct login *login)
 	if (r < 0)
 		pam_syslog(login->pamh, LOG_WARNING,
 			   "%s remains in the present domain, which cannot be left: %s",
+			   login->user, strerrordesc_np(-r));
+	else if ((r = leave_procfs()) < 0)
+		pam_syslog(login->pamh, LOG_WARNING,
+			   "%s sees no more in /proc than the session that is left: %s",
 			   login->user, strerrordesc_np(-r));
 }
 

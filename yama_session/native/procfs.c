@@ -284,51 +284,46 @@ static int cover(const char *where, const char *root)
 	return ret;
 }
 
-/* 1 if the line of mountinfo is of another procfs that is covered now, 0 if of none */
-static int cover_line(char *line, dev_t own)
-{
-	char *root, *where, *end, *type, *save;
-	int fd, ret;
+/* A line of mountinfo that is of a procfs, see proc_pid_mountinfo(5) */
+struct procfs_line {
+	char *root;
+	char *where;
+	const char *options;
+};
 
-	type = strstr(line, " - ");
-	if (!type || strncmp(type + 3, "proc ", 5))
-		return 0;
+static bool parse(char *line, struct procfs_line *ret)
+{
+	char *type = strstr(line, " - "), *options, *save = NULL;
+
+	if (!type || strncmp(type, " - proc ", 8))
+		return false;
+	*type = '\0';
+	/* The source is between the type and the options. */
+	options = strchr(type + 8, ' ');
 	for (int skipped = 0; skipped < 3; skipped++)
 		strtok_r(skipped ? NULL : line, " ", &save);
-	root = strtok_r(NULL, " ", &save);
-	where = strtok_r(NULL, " ", &save);
-	end = where ? where + strlen(where) : NULL;
-	if (!end || !shows_processes(root))
-		return 0;
-	unescape(root);
-	unescape(where);
-	/* What is under another mount is out of reach already */
-	fd = open(where, O_PATH | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	ret = is_foreign(fd, own);
-	close(fd);
-	if (ret <= 0)
-		return ret;
-	ret = cover(where, root);
-	return ret ? ret : 1;
+	ret->root = strtok_r(NULL, " ", &save);
+	ret->where = strtok_r(NULL, " ", &save);
+	ret->options = options ? options + 1 : "";
+	if (!ret->where)
+		return false;
+	unescape(ret->root);
+	unescape(ret->where);
+	return true;
 }
 
-/*
- * Every other procfs in the namespace shows what /proc hides: schroot and
- * pbuilder have one in each of their roots.  What is covered changes the
- * table that is read, so that it is read again from its beginning.
- *
- * Returns 1 if one was covered, 0 if there is none.
- */
-static int cover_one_more(dev_t own)
+/* Calls @look with each line of a procfs until one returns something but 0, which it returns */
+static int for_each_procfs(const char *path,
+			   int (*look)(const struct procfs_line *mount, void *data),
+			   void *data)
 {
 	char buf[2 * PATH_MAX + 512], *line, *end;
+	struct procfs_line mount;
 	size_t used = 0;
 	ssize_t len;
 	int fd, ret = 0;
 
-	fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	while (!ret && (len = read(fd, buf + used, sizeof(buf) - 1 - used)) > 0) {
@@ -336,7 +331,8 @@ static int cover_one_more(dev_t own)
 		buf[used] = '\0';
 		for (line = buf; !ret && (end = strchr(line, '\n')); line = end + 1) {
 			*end = '\0';
-			ret = cover_line(line, own);
+			if (parse(line, &mount))
+				ret = look(&mount, data);
 		}
 		used -= line - buf;
 		memmove(buf, line, used);
@@ -347,14 +343,68 @@ static int cover_one_more(dev_t own)
 	return ret;
 }
 
+/* 1 if the mount was another procfs, and is covered now */
+static int cover_other(const struct procfs_line *mount, void *own)
+{
+	int fd, ret;
+
+	if (!shows_processes(mount->root))
+		return 0;
+	/* What is under another mount is out of reach already */
+	fd = open(mount->where, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	ret = is_foreign(fd, *(const dev_t *)own);
+	close(fd);
+	if (ret <= 0)
+		return ret;
+	ret = cover(mount->where, mount->root);
+	return ret ? ret : 1;
+}
+
+/*
+ * Every other procfs in the namespace shows what /proc hides: schroot and
+ * pbuilder have one in each of their roots.  What is covered changes the
+ * table that is read, so that it is read again from its beginning.
+ */
 static int cover_others(dev_t own)
 {
 	int ret, covered = 0;
 
-	while ((ret = cover_one_more(own)) > 0)
+	while ((ret = for_each_procfs("/proc/self/mountinfo", cover_other, &own)) > 0)
 		if (++covered == MOST_COVERED)
 			return -E2BIG;
 	return ret;
+}
+
+static int read_hidepid(const struct procfs_line *mount, void *ret)
+{
+	static const char *const words[] = {
+		"off", "noaccess", "invisible", "", "ptraceable",
+	};
+	const char *value = strstr(mount->options, "hidepid=");
+
+	if (strcmp(mount->where, "/proc"))
+		return 0;
+	*(unsigned int *)ret = value ? strtoul(value + 8, NULL, 10) : 0;
+	for (unsigned int i = 0; value && i < sizeof(words) / sizeof(words[0]); i++)
+		if (*words[i] && !strncmp(value + 8, words[i], strlen(words[i])))
+			*(unsigned int *)ret = i;
+	return 0;
+}
+
+int ys_procfs_as_init(void)
+{
+	unsigned int hidepid = YS_HIDEPID_PTRACEABLE;
+	struct stat own, init;
+	int ret;
+
+	if (stat("/proc", &own) || stat("/proc/1/root/proc", &init))
+		return -errno;
+	if (own.st_dev == init.st_dev)
+		return -EALREADY;
+	ret = for_each_procfs("/proc/1/mountinfo", read_hidepid, &hidepid);
+	return ret < 0 ? ret : ys_procfs_new(hidepid);
 }
 
 int ys_procfs_attach(int mount_fd, unsigned int flags)

@@ -140,13 +140,16 @@ int ys_msg_sender(int id);
 /*
  * procfs.c: a private instance of procfs.
  *
- * ys_procfs_new() returns a detached mount (nosuid, nodev, noexec).
+ * ys_procfs_new() returns a detached mount (nosuid, nodev, noexec), and so does
+ * ys_procfs_as_init(), with the hidepid= of the first process's /proc; -EALREADY
+ * if the caller's /proc is that one.
  * ys_procfs_attach() gives the calling thread its own mount namespace and
  * stacks the instance on /proc there; see procfs.c for what else it does.
  * Once it has unshared there is no way back: after a failure the caller
  * must refuse whatever the namespace was for.
  */
 int ys_procfs_new(unsigned int hidepid);
+int ys_procfs_as_init(void);
 int ys_procfs_attach(int mount_fd, unsigned int flags);
 
 /*

@@ -181,6 +181,33 @@ class TestOneConfinedOneExempt:
             assert f"{outside} (sleep)" in found
         assert "not confined, though" not in sh("yama-session doctor").out
 
+    def test_doctor_names_what_hides_and_what_does_not(self, logins: tuple[Login, Login]) -> None:
+        assert logins
+        assert "'ssh-add -l' finds the one that runs" in sh("yama-session doctor").out
+        sh("mkdir -p /srv/jail/proc; mount -t proc proc /srv/jail/proc")
+        try:
+            assert "/srv/jail/proc: a procfs" in sh("yama-session doctor").out
+            with Login("carol") as carol:
+                for place in ("/srv/jail/proc", "/proc"):
+                    assert carol.run(f"stat {place}/1").status != 0
+                    assert carol.run(f"cat {place}/self/comm").out.strip() == "cat"
+            assert Path("/srv/jail/proc/1/comm").read_text() == "systemd\n"
+        finally:
+            sh("umount /srv/jail/proc")
+        assert "/srv/jail" not in sh("yama-session doctor").out
+        end_logins("carol")
+
+    def test_a_directory_that_su_inherits_leads_to_no_other_proc(
+        self, logins: tuple[Login, Login]
+    ) -> None:
+        assert logins
+        inherit = "cd /; exec 9</; su carol -c 'ls /proc/self/fd/9/proc/1; ls -d /proc/1'"
+        done = sh(inherit)
+        assert done.status != 0
+        assert "environ" not in done.out
+        assert sh("cd /; su carol -c true </").status != 0
+        end_logins("carol")
+
     def test_su_opens_the_other_user_s_session(self, logins: tuple[Login, Login]) -> None:
         alice, _ = logins
         with Login("carol") as carol:
@@ -192,12 +219,17 @@ class TestOneConfinedOneExempt:
             assert len(domains("carol")) == 1
         end_logins("carol")
 
-    def test_su_to_an_exempt_user_leaves_the_domain(self, logins: tuple[Login, Login]) -> None:
-        """But not the procfs, where only what bob may look into is shown."""
+    def test_su_to_an_exempt_user_shows_what_the_user_s_own_login_shows(
+        self, logins: tuple[Login, Login]
+    ) -> None:
         alice, bob = logins
         assert alice.run(f"sudo -n su bob -c 'kill -0 {bob.spawn('sleep 605')}'").status == 0
         assert alice.check("sudo -n su bob -c 'pgrep -f ^sleep.605'")
-        assert alice.run("sudo -n su bob -c 'test -e /proc/1'").status == 1
+        for command in ("cat /proc/1/comm", "ls -d /proc/1 /proc/2", "pgrep -x sshd -u root"):
+            by_su = alice.check(f"sudo -n su bob -c '{command}'").split()
+            assert set(bob.check(command).split()) <= set(by_su)
+        # The session that was left sees no more than before.
+        assert not alice.sees(1)
 
     def test_ways_out_are_closed(self, logins: tuple[Login, Login]) -> None:
         code = """
