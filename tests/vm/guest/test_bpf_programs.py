@@ -3,6 +3,7 @@
 """The BPF programs on the kernels that Debian ships: what they enforce, and that they stay."""
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import os
@@ -123,6 +124,21 @@ def test_entering_is_refused_to_one_thread_of_many(programs: Programs) -> None:
         )
 
     assert within(threaded) == (-errno.EBUSY, 1)
+
+
+def test_entering_is_refused_where_another_process_shares_the_memory(programs: Programs) -> None:
+    def shared() -> list[int]:
+        stack = ctypes.create_string_buffer(1 << 16)
+        top = ctypes.c_void_p(ctypes.addressof(stack) + (1 << 16) - 64)
+        pause = ctypes.cast(bpf.libc.pause, ctypes.c_void_p)
+        pid = bpf.libc.clone(pause, top, 0x100 | signal.SIGCHLD, None)  # CLONE_VM
+        assert pid > 0
+        answers = [enter(Scope.CLASSIC, View.DOMAIN) for _ in range(2)]
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        return [*answers, enter(Scope.CLASSIC, View.DOMAIN)]
+
+    assert within(shared) == [-errno.EAGAIN] * 2 + [1]
 
 
 def test_domains_nest_sixteen_deep_and_compose_by_the_maximum(programs: Programs) -> None:
@@ -498,15 +514,26 @@ CLOSED = {
 # For these a program has to find the process by its number itself.
 if KERNEL >= (6, 2):
     CLOSED |= {
+        "fcntl(F_SETOWN, -pgid)",
         "fcntl(F_SETOWN, pid)",
         "fcntl(F_SETOWN_EX, F_OWNER_TID)",
         "fcntl(F_SETOWN_EX, F_OWNER_PID)",
+        "fcntl(F_SETOWN_EX, F_OWNER_PGRP)",
         "ioctl(FIOSETOWN)",
         "ioctl(SIOCSPGRP)",
+        "setpgid(0, pgid)",
+    }
+if KERNEL >= (6, 12):
+    CLOSED |= {
+        f"ioctl(NS_GET_{what}_PIDNS)" for what in ("PID_FROM", "TGID_FROM", "PID_IN", "TGID_IN")
     }
 # From here on a pidfd is opened like a file.
 if KERNEL >= (6, 9):
     CLOSED |= {"pidfd_open", "pidfd_open(PIDFD_THREAD)"}
+
+
+def own_group() -> None:
+    os.setpgid(0, 0)
 
 
 def told_apart(pid: int) -> set[str]:
@@ -526,8 +553,7 @@ def told_apart(pid: int) -> set[str]:
 def test_a_hidden_process_answers_calls_as_a_missing_one(
     programs: Programs, token: OwnedFd
 ) -> None:
-    set_sysctl(0)
-    with waiting(nobody) as outside:
+    with waiting(own_group, nobody) as outside:
         assert within(lambda: told_apart(outside), nobody) == CLOSED
         assert within(lambda: told_apart(outside), partial(join, token), nobody) == set()
 
@@ -567,6 +593,71 @@ def test_a_shell_gives_the_terminal_to_a_job_that_is_hidden_from_it(
         with waiting(own_group, nobody) as outside:
             refused = errno.ESRCH if KERNEL >= (6, 2) else errno.EPERM
             assert within(shell, partial(join, token)) == [0, 0, refused]
+
+
+def test_a_terminal_that_is_not_one_s_own_does_not_tell_its_group(
+    programs: Programs, token: OwnedFd
+) -> None:
+    """It makes its foreground group the owner of a file that is to signal."""
+
+    def owner(terminal: int) -> tuple[int, ...]:
+        flags = fcntl.fcntl(terminal, fcntl.F_GETFL)
+        refused = bpf.error_of(lambda: fcntl.fcntl(terminal, fcntl.F_SETFL, flags | os.O_ASYNC))
+        return refused, *struct.unpack("ii", fcntl.fcntl(terminal, F_GETOWN_EX, bytes(8)))
+
+    def own() -> tuple[int, ...]:
+        os.setsid()
+        _, terminal = os.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+        return owner(terminal)
+
+    _, terminal = os.openpty()
+    name = os.ttyname(terminal)
+    Path(name).chmod(0o666)
+
+    def other() -> tuple[int, ...]:
+        return owner(os.open(name, os.O_RDWR | os.O_NOCTTY))
+
+    def session() -> None:
+        os.setsid()
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+    into = partial(join, token)
+    with waiting(session, nobody) as outside:
+        assert within(other, nobody) == (0, F_OWNER_PGRP, outside)
+        assert within(other, into, nobody)[::2] == (errno.EPERM, 0)
+        assert within(own, into, nobody)[:2] == (0, F_OWNER_PGRP)
+
+
+def test_the_pidfd_of_a_hidden_peer_signals_nobody(programs: Programs, token: OwnedFd) -> None:
+    place = "/tmp/peer"
+    Path(place).unlink(missing_ok=True)
+
+    def listen() -> None:
+        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        server.bind(place)
+        Path(place).chmod(0o666)
+        nobody()
+        server.listen()
+        os.dup(server.fileno())  # outlives the object
+
+    def peer() -> int:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.connect(place)
+            pidfd = client.getsockopt(socket.SOL_SOCKET, 77)  # SO_PEERPIDFD
+            signal.pidfd_send_signal(pidfd, 0)
+        return 0
+
+    def ask() -> int:
+        return bpf.error_of(peer)
+
+    with waiting(listen):
+        if KERNEL < (6, 5):
+            assert within(ask, nobody) == errno.ENOPROTOOPT
+        else:
+            assert within(ask, nobody) == 0
+            refused = errno.ESRCH if KERNEL >= (6, 9) else errno.EPERM
+            assert within(ask, partial(join, token), nobody) == refused
 
 
 JOB_CONTROL = {0, signal.SIGCONT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
@@ -667,7 +758,7 @@ def test_limits_of_a_hidden_process_are_not_set(programs: Programs, token: Owned
         assert within(lambda: change(outside), into) == {0}, "root sees it"
 
 
-F_SETSIG, F_SETOWN_EX = 10, 15
+F_SETSIG, F_SETOWN_EX, F_GETOWN_EX, F_OWNER_PGRP = 10, 15, 16, 2
 FIOSETOWN, SIOCSPGRP, FIOASYNC = 0x8901, 0x8902, 0x5452
 
 
@@ -704,10 +795,6 @@ def is_signalled(pid: int) -> bool:
     """Tell if a process that waits has ended by now."""
     time.sleep(0.2)
     return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] == "Z"
-
-
-def own_group() -> None:
-    os.setpgid(0, 0)
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,9 @@ struct {
 
 /*
  * Other threads share the memory, so unless they enter too nobody is confined;
- * a caller that wants just that says F_THREAD.  To give more to a task than
- * those have who can write to its memory is never right; but a reader of
- * /proc holds the memory for a moment, too, so that is to be tried again.
+ * a caller that wants just that says F_THREAD.  Where another process shares it,
+ * as after vfork(2), either would be open to the other; but a reader of /proc
+ * holds the memory for a moment, too, so that is to be tried again.
  */
 static __always_inline int check_state(struct task_struct *task, bool widens,
 				       __u64 flags)
@@ -39,7 +39,7 @@ static __always_inline int check_state(struct task_struct *task, bool widens,
 	if (task->cred != task->real_cred ||
 	    (threaded && (widens || !(flags & PR_PTRACE_SCOPE_F_THREAD))))
 		return -EBUSY;
-	if (widens && task->mm->mm_users.counter > 1)
+	if (task->mm->mm_users.counter > task->signal->nr_threads)
 		return -EAGAIN;
 	return 0;
 }

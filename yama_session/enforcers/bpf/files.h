@@ -120,6 +120,33 @@ static __always_inline bool is_hidden_number(int nr, bool job_control)
 	return !visible;
 }
 
+/*
+ * A terminal makes its foreground group the owner of a file without one, which
+ * F_GETOWN tells: so is it one other than the task's own?
+ */
+static __always_inline bool is_foreign_terminal(struct task_struct *task,
+						struct file *file)
+{
+	const struct inode *inode = file->f_inode;
+	const struct tty_struct *own = task->signal->tty;
+	unsigned int major = inode->i_rdev >> MINOR_BITS;
+	unsigned int minor = inode->i_rdev & ((1U << MINOR_BITS) - 1);
+
+	if ((inode->i_mode & S_IFMT) != S_IFCHR ||
+	    !((major == TTY_MAJOR && minor < FIRST_SERIAL) ||
+	      (major >= FIRST_PTS_MAJOR && major <= LAST_PTS_MAJOR)))
+		return false;
+	return !own || own->driver->major != major ||
+	       own->driver->minor_start + own->index != minor;
+}
+
+/* Have a file signal its owner; @task is one from which others are hidden */
+static __always_inline int start_signals(struct task_struct *task,
+					 struct file *file)
+{
+	return is_foreign_terminal(task, file) ? -EPERM : bind_owner((__u64)file);
+}
+
 static __always_inline int read_number(unsigned long from)
 {
 	int nr = 0;
@@ -129,9 +156,10 @@ static __always_inline int read_number(unsigned long from)
 }
 
 /* fcntl(2): 0 or -errno; what is hidden answers as what is missing */
-static __always_inline int name_owner(__u64 file, unsigned int cmd,
+static __always_inline int name_owner(struct file *file, unsigned int cmd,
 				      unsigned long arg)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	int nr;
 
 	switch (cmd) {
@@ -143,39 +171,36 @@ static __always_inline int name_owner(__u64 file, unsigned int cmd,
 		nr = read_number(arg + sizeof(int));
 		break;
 	case F_SETSIG:
-		nr = 0;
-		break;
+		return is_limited(task) ? bind_owner((__u64)file) : 0;
 	case F_SETFL:
-		if (!(arg & O_ASYNC))
-			return 0;
-		nr = 0;
-		break;
+		return arg & O_ASYNC && is_limited(task) ?
+			       start_signals(task, file) : 0;
 	default:
 		return 0;
 	}
-	if (is_limited(bpf_get_current_task_btf()))
-		return is_hidden_number(nr, false) ? -ESRCH : bind_owner(file);
-	if (cmd == F_SETOWN || cmd == F_SETOWN_EX)
-		forget_owner(file);
+	if (is_limited(task))
+		return is_hidden_number(nr, false) ? -ESRCH :
+						     bind_owner((__u64)file);
+	forget_owner((__u64)file);
 	return 0;
 }
 
 /* ioctl(2), likewise, and some that are about no owner but name a process, too */
-static __always_inline int name_by_ioctl(__u64 file, unsigned int cmd,
+static __always_inline int name_by_ioctl(struct file *file, unsigned int cmd,
 					 unsigned long arg)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
+
 	switch (cmd) {
 	case FIOSETOWN:
 	case SIOCSPGRP:
-		if (!is_limited(bpf_get_current_task_btf())) {
-			forget_owner(file);
-			return 0;
-		}
-		if (is_hidden_number(read_number(arg), false))
-			return -ESRCH;
-		return bind_owner(file);
+		if (is_limited(task))
+			return is_hidden_number(read_number(arg), false) ?
+				       -ESRCH : bind_owner((__u64)file);
+		forget_owner((__u64)file);
+		return 0;
 	case FIOASYNC:
-		return is_limited(bpf_get_current_task_btf()) ? bind_owner(file) : 0;
+		return is_limited(task) ? start_signals(task, file) : 0;
 	case TIOCSPGRP:
 		return is_hidden_number(read_number(arg), true) ? -ESRCH : 0;
 	case NS_GET_PID_FROM_PIDNS ... NS_GET_TGID_IN_PIDNS:

@@ -32,13 +32,19 @@
 #define MNT_DETACH		2
 #define PTRACE_MODE_ATTACH	2
 #define PR_SET_PTRACER		0x59616d61
-#define PR_SCHED_CORE		62
 #define PF_KTHREAD		0x00200000
 #define SIGNAL_UNKILLABLE	0x40
 #define SIGCONT			18
 #define SIGSTOP			19
 #define SIGTTOU			22
 #define FMODE_WRITE		2
+#define S_IFMT			00170000
+#define S_IFCHR			0020000
+#define TTY_MAJOR		4
+#define FIRST_SERIAL		64
+#define FIRST_PTS_MAJOR		136
+#define LAST_PTS_MAJOR		143
+#define MINOR_BITS		20
 #define FSNOTIFY_OBJ_TYPE_INODE	0
 #define F_SETFL			4
 #define F_SETOWN		8
@@ -91,10 +97,21 @@ struct mm_struct {
 	atomic_t mm_users;
 };
 
+struct tty_driver {
+	unsigned int major;
+	unsigned int minor_start;
+};
+
+struct tty_struct {
+	struct tty_driver *driver;
+	unsigned int index;
+};
+
 struct signal_struct {
 	int nr_threads;
 	unsigned int flags;
 	unsigned int is_child_subreaper : 1;
+	struct tty_struct *tty;
 };
 
 struct pid_namespace {
@@ -136,7 +153,9 @@ struct super_block {
 };
 
 struct inode {
+	unsigned short i_mode;
 	kuid_t i_uid;
+	unsigned int i_rdev;
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	void *i_private;

@@ -77,7 +77,7 @@ static __always_inline void name_tracer(struct task_struct *leader,
 }
 
 SEC("lsm/task_prctl")
-int BPF_PROG(repeat, int option, unsigned long op, unsigned long arg3)
+int BPF_PROG(repeat, int option, unsigned long op)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
@@ -91,8 +91,6 @@ int BPF_PROG(repeat, int option, unsigned long op, unsigned long arg3)
 	}
 	if (option == PR_SET_PTRACER)
 		name_tracer(task->group_leader, op);
-	if (option == PR_SCHED_CORE && is_hidden_number(arg3, false))
-		return -ESRCH;
 	return 0;
 }
 
@@ -216,23 +214,34 @@ HIDES_FROM(task_setscheduler)
 HIDES_FROM_STRANGERS(task_getpgid)
 HIDES_FROM_STRANGERS(task_getsid)
 
+/* Into the group of a hidden process goes nobody, as into one that is not there. */
+SEC("lsm/task_setpgid")
+int BPF_PROG(join_group, struct task_struct *task, int group)
+{
+	if (!is_hidden_number(group, true))
+		return 0;
+	/* A branch: of what is computed from the answer the verifier knows no bounds */
+	barrier();
+	return -EPERM;
+}
+
 SEC("lsm/file_fcntl")
 int BPF_PROG(by_fcntl, struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return name_owner((__u64)file, cmd, arg);
+	return name_owner(file, cmd, arg);
 }
 
 SEC("lsm/file_ioctl")
 int BPF_PROG(by_ioctl, struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return name_by_ioctl((__u64)file, cmd, arg);
+	return name_by_ioctl(file, cmd, arg);
 }
 
 SEC("lsm/file_ioctl_compat")
 int BPF_PROG(by_ioctl_compat, struct file *file, unsigned int cmd,
 	     unsigned long arg)
 {
-	return name_by_ioctl((__u64)file, cmd, arg);
+	return name_by_ioctl(file, cmd, arg);
 }
 
 SEC("lsm/file_send_sigiotask")
