@@ -1001,9 +1001,9 @@ def bpf_digit(case: Case, used: set[Deviation]) -> int:
         found = now
 
     if case.target.named not in (None, NOBODY):
-        # It counts for the scope where no view hides the target.
+        # It counts for the scope where no view hides the target, of a set-uid program by name.
         unnamed = replace(pair, target=replace(pair.target, named=NOBODY))
-        if not rules.by_view(unnamed, access=True):
+        if not all(rules.by_view(unnamed, access=access) for access in (True, False)):
             pair = unnamed
             differ(Deviation.TRACER, _ask(pair) | found & FOUND)
     if case.target.threads and len(case.target.threads) > 1:

@@ -273,7 +273,7 @@ static __always_inline int open_of_pid(struct file *file)
 	return is_hidden_number(pid->numbers[0].nr, false) ? -ESRCH : 0;
 }
 
-/* The switch that all programs on security hooks hang on, but for this one's effect */
+/* The sysctl that stops all programs: not for who is bound by one */
 static __always_inline int open_of_proc(struct task_struct *task,
 					struct file *file)
 {
