@@ -147,7 +147,7 @@ class TestOneConfinedOneExempt:
         of_pid = {item["pid"]: d for d in tree["domains"] for item in d["processes"]}
         outer, inner = of_pid[inside], of_pid[deeper]
         assert {outer["id"]} == domains("alice")
-        assert (outer["parent"], outer["depth"], outer["sessions"] != []) == (0, 1, True)
+        assert (outer["parent"], outer["depth"], outer["sessions"] != []) == ("0", 1, True)
         assert (inner["parent"], inner["depth"]) == (outer["id"], 2)
         assert inner["sees"] == [inner["id"]]
         assert set(outer["sees"]) == {outer["id"], inner["id"]}
