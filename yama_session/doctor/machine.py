@@ -173,7 +173,7 @@ def _left(file: Path, name: str) -> Finding:
 
 
 def systemctl(*words: str) -> str:
-    """Return the first line that systemctl prints, empty if it cannot be run."""
+    """Return what systemctl prints, without the last newline; empty if it cannot be run."""
     try:
         done = subprocess.run(
             ["systemctl", *words],
@@ -185,4 +185,4 @@ def systemctl(*words: str) -> str:
         )
     except OSError:
         return ""
-    return done.stdout.partition("\n")[0]
+    return done.stdout.rstrip("\n")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from yama_session.doctor.finding import Finding, note, ok, problem
+from yama_session.doctor.machine import systemctl
 
 _CHECK = "units"
 
@@ -91,20 +91,10 @@ def _refused(unit: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 def _show(units: Iterable[str]) -> list[dict[str, str]]:
     properties = "-pId,LoadState,RestrictNamespaces,SystemCallFilter"
-    try:
-        done = subprocess.run(
-            ["systemctl", "show", properties, *units],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            check=False,
-        )
-    except OSError:
-        return []
+    said = systemctl("show", properties, *units)
     found = [
         dict(line.partition("=")[::2] for line in block.splitlines())
-        for block in done.stdout.split("\n\n")
+        for block in said.split("\n\n")
     ]
     # An alias and its unit are one.
     return list({unit["Id"]: unit for unit in found if "Id" in unit}.values())
