@@ -1,4 +1,9 @@
-"""What the runs of the lab have shown: kept in the cache, rendered as two pages."""
+"""What the runs of the lab have shown, rendered as two pages.
+
+A run leaves its record in the cache. `kernel/lab results` takes the records into the
+tree: the whole takes longer than one machine may be at hand, and a record holds for as
+long as the series is the same.
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,17 +18,19 @@ from kernel_lab.paths import KERNEL_DIR
 from kernel_lab.source import Source
 from kernel_lab.tap import Report
 
+RECORDS = KERNEL_DIR / "results.json"  # "6.12 plain" -> its record
 RESULTS = KERNEL_DIR / "RESULTS.md"
 CHANNELS = KERNEL_DIR / "CHANNELS.md"
 CHANNELS_OF = "6.12"  # what the page is about
 CHANNELS_TEST = "yama:channels_test"
+RUNS = ("check", "plain", "stock", "debug", "kcsan")
 Record = dict[str, Any]  # as it stands in the file
 
 _HEAD = """\
 # What the kernel lab has shown
 
 Written by `kernel/lab results` from what `kernel/lab check` and `kernel/lab test`
-have recorded; `make test-kernels` makes all of it anew.
+have recorded, here or earlier (results.json); `make test-kernels` makes all of it anew.
 
 *check*: the series applies without fuzz, passes checkpatch with spelling, each
 patch builds, numbers.toml lists every place that takes or tells a number,
@@ -57,7 +64,8 @@ def record_own(
 ) -> None:
     """Keep how the series' own tests went on a variant."""
     programs = {name: _counts(report) for name, report in sorted(own.items())}
-    listed = own[CHANNELS_TEST].output if CHANNELS_TEST in own else ""
+    wanted = source.kernel == CHANNELS_OF and CHANNELS_TEST in own
+    listed = own[CHANNELS_TEST].output if wanted else ""
     _write(source, patches, variant, {"programs": programs, "channels": listed})
 
 
@@ -106,32 +114,56 @@ def _series_digest(patches: Iterable[Path]) -> str:
 
 
 def write_pages() -> list[Path]:
-    """Write RESULTS.md, and CHANNELS.md where its test has run; return their paths.
+    """Write results.json, RESULTS.md, and CHANNELS.md where its test has run.
+
+    Returns:
+        The paths of the files.
 
     Raises:
         LabError: the test has printed something else than channels.
     """
     records = {kernel: _records(kernel) for kernel in SUITES}
+    _keep(records)
     RESULTS.write_text(render(records), encoding="utf-8")
     plain = records[CHANNELS_OF].get("plain")
     if not plain or not plain["channels"]:
-        return [RESULTS]
+        return [RECORDS, RESULTS]
     version = plain["source"].partition("-")[0]
     unasked = numbers.unasked(numbers.listed(CHANNELS_OF))
     CHANNELS.write_text(channels.table(plain["channels"], version, unasked), encoding="utf-8")
-    return [RESULTS, CHANNELS]
+    return [RECORDS, RESULTS, CHANNELS]
 
 
 def _records(kernel: str) -> dict[str, Record]:
-    """Return the records of a kernel; those of another series than today's are marked."""
+    """Return the records of a kernel: the cache's, or the tree's where only that fits the series.
+
+    Those of another series than today's are marked.
+    """
     today = _series_digest(series.patches(kernel))
+    kept = json.loads(RECORDS.read_text(encoding="utf-8")) if RECORDS.exists() else {}
     found = {}
-    for what in ("check", "plain", "stock", "debug", "kcsan"):
+    for what in RUNS:
         path = _path(kernel, what)
-        if path.exists():
-            record: Record = json.loads(path.read_text(encoding="utf-8"))
+        cached = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        both = [record for record in (cached, kept.get(f"{kernel} {what}")) if record]
+        if both:
+            record = next((one for one in both if one["series"] == today), both[0])
             found[what] = {**record, "stale": record["series"] != today}
     return found
+
+
+def _keep(records: Mapping[str, Mapping[str, Record]]) -> None:
+    """Write the records to the tree, a line each."""
+    lines = [
+        f"{json.dumps(f'{kernel} {what}')}: {json.dumps(_without_age(record))}"
+        for kernel, of_kernel in records.items()
+        for what, record in of_kernel.items()
+    ]
+    RECORDS.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+def _without_age(record: Record) -> Record:
+    return {key: value for key, value in record.items() if key != "stale"}
 
 
 def render(records: Mapping[str, Mapping[str, Record]]) -> str:
@@ -154,7 +186,7 @@ def render(records: Mapping[str, Mapping[str, Record]]) -> str:
 
 
 def _row(kernel: str, of_kernel: Mapping[str, Record]) -> tuple[str, ...]:
-    one = next(iter(of_kernel.values()))
+    one = min(of_kernel.values(), key=lambda record: bool(record["stale"]))
     check = of_kernel.get("check")
     cells = ["-", "-"]
     if check:

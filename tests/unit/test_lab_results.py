@@ -16,6 +16,8 @@ SERIES_ROW = "| 6.12 | 6.12.117-1 | 2 | good | 6.12.117 | 1 of 2 programs, 3 tes
 def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, results.Record]:
     """What one run of everything leaves behind."""
     monkeypatch.setenv("YAMA_SESSION_CACHE", str(tmp_path / "cache"))
+    for page in ("RECORDS", "RESULTS", "CHANNELS"):
+        monkeypatch.setattr(results, page, tmp_path / page)
     patches = [tmp_path / "0001-a.patch", tmp_path / "0002-b.patch"]
     for patch in patches:
         patch.write_text(patch.name)
@@ -53,19 +55,35 @@ def test_a_result_of_another_series_says_so(
     assert "| good (of an earlier series) |" in render({"6.12": results._records("6.12")})
 
 
-def test_both_pages_are_written(
+def test_a_result_outlives_the_cache_while_the_series_is_the_same(
     records: dict[str, results.Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
-    monkeypatch.setattr(results, "CHANNELS", tmp_path / "CHANNELS.md")
+    results.write_pages()
+    page = (tmp_path / "RESULTS").read_text()
+    assert f"{SERIES_ROW} 1 of 2 programs | - | - |" in page
+    monkeypatch.setenv("YAMA_SESSION_CACHE", str(tmp_path / "another cache"))
+    results.write_pages()
+    assert (tmp_path / "RESULTS").read_text() == page
+    patches = [tmp_path / "0003-c.patch"]
+    patches[0].write_text("another series")
+    results.record_check(Source("6.12", "6.12.118-1", tmp_path), patches, None)
+    assert results._records("6.12") == records
+    monkeypatch.setattr("kernel_lab.series.patches", lambda kernel: patches)
+    results.write_pages()
+    page = (tmp_path / "RESULTS").read_text()
+    assert "| 6.12 | 6.12.118-1 | 1 | good | not to be had |" in page
+    assert "| 1 of 2 programs, 3 tests (of an earlier series) |" in page
+
+
+def test_both_pages_are_written(records: dict[str, results.Record], tmp_path: Path) -> None:
     assert records
-    assert results.write_pages() == [tmp_path / "RESULTS.md"]
+    assert results.write_pages() == [tmp_path / "RECORDS", tmp_path / "RESULTS"]
     line = "# channel: kill(pid) | call | closed | 0 -> ESRCH | ESRCH | ESRCH | signal: hide\n"
     listed = Report("pass", output=line)
-    patches = [tmp_path / "0001-a.patch"]
+    patches = [tmp_path / "0001-a.patch", tmp_path / "0002-b.patch"]
     source = Source("6.12", "6.12.117-1", tmp_path)
     results.record_own(source, patches, "plain", {results.CHANNELS_TEST: listed})
-    assert results.write_pages() == [tmp_path / "RESULTS.md", tmp_path / "CHANNELS.md"]
+    assert results.write_pages() == [tmp_path / page for page in ("RECORDS", "RESULTS", "CHANNELS")]
     total = 1 + len(numbers.unasked(numbers.listed("6.12")))
-    page = (tmp_path / "CHANNELS.md").read_text(encoding="utf-8")
+    page = (tmp_path / "CHANNELS").read_text(encoding="utf-8")
     assert f"Kernel 6.12.117: {total} channels, 1 of them asked" in page
