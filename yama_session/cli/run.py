@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--quiet", action="store_true", help="do not say what is enforced")
     parser.add_argument("command", metavar="CMD", help="the program to run")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARG")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARG", help="its arguments")
 
 
 def run(args: argparse.Namespace) -> int:
