@@ -55,10 +55,13 @@ def compile_programs(into: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
     made = into / OBJECT
     source = f"{here}/programs.bpf.c"
+    # The object names its sources, for the verifier's log: the same wherever it is built.
+    here_is_root = f"-ffile-prefix-map={Path.cwd()}=."
+    includes = (f"-I{native}", f"-I{headers}")
     subprocess.run(
-        ["clang", *FLAGS, f"-I{native}", f"-I{headers}", "-c", source, "-o", str(made)], check=True
+        ["clang", *FLAGS, here_is_root, *includes, "-c", source, "-o", str(made)], check=True
     )
-    # What is left is what libbpf needs; paths of the build are not part of it.
+    # What is left is what libbpf needs.
     subprocess.run(["llvm-strip", "--strip-debug", str(made)], check=True)
 
 
