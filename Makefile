@@ -4,6 +4,8 @@
 # make test-sessions  all guests with logins, the long ones too; tests/RESULTS.md
 # make test-kernels  all checks of every series, against stock, plain and debug
 # make bench       what series and sessions cost, in instructions; bench/*.md
+# make man         the pages of the command's verbs anew, from their --help
+# make deb         Debian packages of the checkout, in build/deb (or DEBS=)
 # make install     DESTDIR= PREFIX=/usr; what is in /etc already stays
 # make uninstall   switches off first
 # make clean       what was built in the checkout; the lab's cache stays
@@ -14,19 +16,23 @@ KERNEL	?= 6.12
 KERNELS	:= $(notdir $(wildcard kernel/series/*))
 DESTDIR	?=
 PREFIX	?= /usr
+DEBS	?= build/deb
 SITE	:= $(PREFIX)/lib/python3/dist-packages
+UNITS	:= $(PREFIX)/lib/systemd/system
 
 # of the tests: the lab is a package beside its launcher
 export PYTHONPATH := $(CURDIR):$(CURDIR)/kernel
 
-PACKAGES := \
-	bc bison build-essential cpio flex kmod libelf-dev libssl-dev rsync xz-utils \
-	git patch perl sparse codespell \
-	busybox-static e2fsprogs mmdebstrap qemu-system-x86 \
-	apparmor checkpolicy clang libbpf-dev llvm \
-	libcap-dev libpam0g-dev libsystemd-dev pkg-config \
-	python3-cffi python3-dbus-next python3-dev python3-prctl python3-setuptools python3-venv \
-	bubblewrap dbus gdb pamtester procps strace sudo
+# of the Debian packages, of the lab, and of the tests
+BUILD_PACKAGES := \
+	build-essential clang debhelper dh-python libbpf-dev libpam0g-dev libsystemd-dev llvm \
+	pkg-config pybuild-plugin-pyproject python3-argcomplete python3-cffi python3-dev \
+	python3-setuptools systemd
+PACKAGES := $(BUILD_PACKAGES) \
+	bc bison cpio flex git kmod libelf-dev libssl-dev patch perl rsync xz-utils \
+	busybox-static codespell e2fsprogs mmdebstrap qemu-system-x86 sparse \
+	apparmor bash-completion bubblewrap checkpolicy dbus fish gdb libcap-dev lintian mandoc \
+	pamtester procps python3-dbus-next python3-prctl python3-venv strace sudo zsh
 
 all: native pam
 
@@ -66,11 +72,13 @@ $(NATIVE): $(filter-out %/_native.c %/_loader.c,$(SOURCES)) setup.py
 pam:
 	$(MAKE) -C pam
 
-install: install-python install-pam install-data
+install: install-python install-commands install-pam install-data
 
 install-python: native
 	cd yama_session && find . \( -name '*.py' -o -name '*.so' -o -name '*.bpf.o' -o -name py.typed \) \
 		-exec install -D -m 0644 {} $(abspath $(DESTDIR))$(SITE)/yama_session/{} \;
+
+install-commands:
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/yama-session
 	printf '%s\n' '#!$(PYTHON)' 'import sys' 'from yama_session.cli import main' 'sys.exit(main())' \
 		>$(DESTDIR)$(PREFIX)/bin/yama-session
@@ -82,26 +90,53 @@ install-python: native
 install-pam:
 	$(MAKE) -C pam install DESTDIR=$(abspath $(DESTDIR))
 
+COMPLETIONS := bash-completion/completions fish/vendor_completions.d
+
 # file in data/ -> directory it is installed in
 DATA	:= \
 	org.yama.Session1.conf:$(PREFIX)/share/dbus-1/system.d \
 	org.yama.Session1.service:$(PREFIX)/share/dbus-1/system-services \
 	org.yama.session1.policy:$(PREFIX)/share/polkit-1/actions \
-	yama-session.service:$(PREFIX)/lib/systemd/system \
-	yama-session-at.path:$(PREFIX)/lib/systemd/system \
-	yama-session-at.service:$(PREFIX)/lib/systemd/system \
-	yama-session-grants.service:$(PREFIX)/lib/systemd/system \
-	yama-session-grants.timer:$(PREFIX)/lib/systemd/system \
+	yama-session.service:$(UNITS) \
+	yama-session-at.path:$(UNITS) \
+	yama-session-at.service:$(UNITS) \
+	yama-session-grants.service:$(UNITS) \
+	yama-session-grants.timer:$(UNITS) \
+	_yama-session:$(PREFIX)/share/zsh/vendor-completions \
 	yama-session-hide-units.conf:$(PREFIX)/share/doc/yama-session/examples \
 	policy.toml:/etc/yama-session
 
-install-data:
+# Debian's argcomplete: its own shell code, and ours for zsh, which 2.0 has not
+install-completions:
+	install -d $(COMPLETIONS:%=$(DESTDIR)$(PREFIX)/share/%)
+	register-python-argcomplete --shell bash yama-session \
+		>$(DESTDIR)$(PREFIX)/share/bash-completion/completions/yama-session
+	register-python-argcomplete --shell fish yama-session \
+		>$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/yama-session.fish
+
+install-data: install-completions
 	for entry in $(filter $(patsubst data/%,%:%,$(wildcard data/*)),$(DATA)); do \
 		name=$${entry%%:*} to=$(DESTDIR)$${entry#*:}; \
 		case $$to in */etc/*) [ ! -e $$to/$$name ] || continue;; esac; \
 		install -D -m 0644 -t $$to data/$$name || exit 1; \
 	done
 	install -d $(DESTDIR)/etc/yama-session/policy.d
+	for page in man/*.[1-8]; do \
+		install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man$${page##*.} $$page || exit 1; \
+	done
+
+man: native
+	$(PYTHON) man/verbs.py
+
+# From a copy, as the build leaves much behind, and with Debian's own Python.
+deb:
+	@$(MAKE) --no-print-directory packages PACKAGES="$(BUILD_PACKAGES)"
+	rm -rf $(DEBS) && mkdir -p $(DEBS)/source
+	git ls-files -z --cached --others --exclude-standard --deduplicate | \
+		xargs -0 cp --parents -t $(DEBS)/source
+	cd $(DEBS)/source && PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+		dpkg-buildpackage --build=binary --no-sign
+	rm -r $(DEBS)/source
 
 # What an administrator may have written in /etc stays.
 uninstall:
@@ -110,6 +145,8 @@ uninstall:
 	for entry in $(filter-out %:/etc/yama-session,$(DATA)); do \
 		rm -f $(DESTDIR)$${entry#*:}/$${entry%%:*} || exit 1; \
 	done
+	rm -f $(COMPLETIONS:%=$(DESTDIR)$(PREFIX)/share/%/yama-session*)
+	rm -f $(patsubst man/%,$(DESTDIR)$(PREFIX)/share/man/man?/%,$(wildcard man/*.[1-8]))
 	rm -rf $(DESTDIR)$(SITE)/yama_session $(DESTDIR)$(PREFIX)/libexec/yama-session
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/yama-session
 	rm -f $(DESTDIR)$(PREFIX)/bin/yama-session
@@ -168,7 +205,7 @@ clean:
 	rm -rf build $(VENV) $(NATIVE) $(BPF)/_loader.abi3.so $(BPF)/*.bpf.o *.egg-info
 
 .PHONY: all help setup packages native pam install install-python install-pam \
-	install-data uninstall demo test lint test-unit test-host test-vm test-sessions \
+	install-commands install-completions install-data uninstall man deb demo test lint test-unit test-host test-vm test-sessions \
 	series-check images test-kernel test-kernels bench clean
 # The steps of `setup` and `test` build on one another: in order, one at a time.
 .NOTPARALLEL:

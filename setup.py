@@ -26,4 +26,5 @@ setup(
         f"{BPF}/build.py:ffibuilder",
     ],
     cmdclass={"build_ext": BuildAll},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},  # as cffi makes the modules
 )

@@ -75,7 +75,12 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: the process's own) and return the exit status."""
-    args = make_parser().parse_args(argv)
+    parser = make_parser()
+    if "_ARGCOMPLETE" in os.environ:
+        from yama_session.cli._complete import complete
+
+        complete(parser)
+    args = parser.parse_args(argv)
     try:
         return int(args.run(args))
     except YamaSessionError as error:

@@ -38,7 +38,7 @@ def sees_all(ps: str) -> bool:
 
 def test_one_page_on_and_the_next_one_off() -> None:
     on, off = page("Switching it on"), page("Switching it off")
-    # `make install` has been done, and more: what a fresh machine has is what off leaves.
+    # The packages are installed, and it is on: what a fresh machine has is what off leaves.
     dry, real = block(off, "yama-session off")
     assert dry == f"{real} --dry-run"
     check("rm -f /var/lib/yama-session/policy")
