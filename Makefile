@@ -6,6 +6,7 @@
 # make bench       what series and sessions cost, in instructions; bench/*.md
 # make man         the pages of the command's verbs anew, from their --help
 # make deb         Debian packages of the checkout, in build/deb (or DEBS=)
+# make wheel       for pip, in build/wheel
 # make install     DESTDIR= PREFIX=/usr; what is in /etc already stays
 # make uninstall   switches off first
 # make clean       what was built in the checkout; the lab's cache stays
@@ -138,6 +139,10 @@ deb:
 		dpkg-buildpackage --build=binary --no-sign
 	rm -r $(DEBS)/source
 
+# Without clang or libbpf it has no BPF programs, and says so.
+wheel:
+	$(PYTHON) -m build --wheel --no-isolation --outdir build/wheel
+
 # What an administrator may have written in /etc stays.
 uninstall:
 	[ -n "$(DESTDIR)" ] || $(PREFIX)/bin/yama-session off
@@ -205,7 +210,7 @@ clean:
 	rm -rf build $(VENV) $(NATIVE) $(BPF)/_loader.abi3.so $(BPF)/*.bpf.o *.egg-info
 
 .PHONY: all help setup packages native pam install install-python install-pam \
-	install-commands install-completions install-data uninstall man deb demo test lint test-unit test-host test-vm test-sessions \
+	install-commands install-completions install-data uninstall man deb wheel demo test lint test-unit test-host test-vm test-sessions \
 	series-check images test-kernel test-kernels bench clean
 # The steps of `setup` and `test` build on one another: in order, one at a time.
 .NOTPARALLEL:

@@ -73,6 +73,15 @@ def test_installed_packages_are_whole() -> None:
     assert is_running()
 
 
+def test_autopkgtest_passes() -> None:
+    check("pam-auth-update --disable yama-session")
+    try:
+        check(f"sh {Path(__file__).with_name('autopkgtest')}")
+    finally:
+        check("pam-auth-update --enable yama-session; systemctl enable --now yama-session")
+        wait_for(is_running, "the service answers")
+
+
 def test_upgrade_leaves_nobody_unconfined(alice: Login, newer: Path) -> None:
     domain = alice.domain_id()
     assert domain != "none"
