@@ -25,11 +25,17 @@ static int in_group(gid_t gid, void *data)
 static bool is_exempt(const struct login *login)
 {
 	struct login copy = *login;
+	const struct exempt_ask ask = {
+		.uid = login->uid,
+		.service = login->service,
+		.in_group = in_group,
+		.data = &copy,
+	};
 	int r;
 
 	if (login->uid == 0)
 		return true;
-	r = exempt_read(login->uid, in_group, &copy);
+	r = exempt_read(&ask);
 	if (r < 0)
 		pam_syslog(login->pamh, LOG_WARNING,
 			   "list of exempt users not usable (%s): only root is exempt",
@@ -64,10 +70,11 @@ static enum ys_enforcer choose(const struct args *args)
 }
 
 /*
- * The policy may give this user more than the built-in levels: nobody knows,
- * so what it gives to anybody is the least.
+ * What this user gets is not known, so what the policy gives to anybody is the
+ * least.  A view may be weaker for that than the built-in one: to hide a user's
+ * own jobs, which the policy shows to all, would do harm and protect nobody.
  */
-static void raise_to_floor(const struct login *login, struct plan *plan)
+static void apply_floor(const struct login *login, struct plan *plan)
 {
 	struct floor floor;
 	int r;
@@ -82,8 +89,8 @@ static void raise_to_floor(const struct login *login, struct plan *plan)
 	}
 	if (floor.scope > plan->scope)
 		plan->scope = floor.scope;
-	if (floor.view > plan->view)
-		plan->view = floor.view;
+	plan->view = floor.view > PR_PTRACE_VIEW_USER ? floor.view :
+							PR_PTRACE_VIEW_USER;
 	if (floor.proc == PROC_PTRACEABLE)
 		plan->proc = PROC_PTRACEABLE;
 }
@@ -123,7 +130,7 @@ static int split_session(const struct login *login, enum ys_enforcer enforcer,
 	plan.view = PR_PTRACE_VIEW_DOMAIN;
 	plan.proc = enforcer == YS_YAMA ? PROC_PRIVATE : PROC_PTRACEABLE;
 	if (levels)
-		raise_to_floor(login, &plan);
+		apply_floor(login, &plan);
 	r = make_token(&plan);
 	if (r < 0)
 		return r;

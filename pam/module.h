@@ -141,11 +141,16 @@ struct floor {
 int floor_parse(const char *text, size_t len, struct floor *ret);
 int floor_read(struct floor *ret);
 
-/* exempt.c */
-typedef int (*exempt_in_group_t)(gid_t gid, void *data);
-int exempt_match(const char *text, size_t len, uid_t uid,
-		 exempt_in_group_t in_group, void *data);
-int exempt_read(uid_t uid, exempt_in_group_t in_group, void *data);
+/* exempt.c: who is not confined while the policy is not known */
+struct exempt_ask {
+	uid_t uid;
+	const char *service;
+	int (*in_group)(gid_t gid, void *data); /* 1 or 0 */
+	void *data;
+};
+
+int exempt_match(const char *text, size_t len, const struct exempt_ask *ask);
+int exempt_read(const struct exempt_ask *ask);
 
 /* confine.c */
 bool has_domain(void);

@@ -24,6 +24,12 @@ static int in_group(gid_t gid, void *data)
 	return gid == GROUP;
 }
 
+static const struct exempt_ask ask = {
+	.uid = USER,
+	.service = "samba",
+	.in_group = in_group,
+};
+
 static int match(const char *text, size_t len)
 {
 	char *copy = malloc(len ? len : 1);
@@ -31,7 +37,7 @@ static int match(const char *text, size_t len)
 
 	assert(copy);
 	memcpy(copy, text, len);
-	r = exempt_match(copy, len, USER, in_group, NULL);
+	r = exempt_match(copy, len, &ask);
 	free(copy);
 	return r;
 }
@@ -46,6 +52,22 @@ static const struct {
 	{ 1, HEAD "gid 27\nend\n" },
 	{ 1, HEAD "all\nend\n" },
 	{ 1, HEAD "uid 0\nall\nend\n" },
+	{ 1, HEAD "uid 1001-1001\nend\n" },
+	{ 1, HEAD "uid 0-999\nuid 1000-4294967294\nend\n" },
+	{ 0, HEAD "uid 0-1000\nuid 1002-1003\nend\n" },
+	{ -EBADMSG, HEAD "uid 1001-1000\nend\n" },
+	{ -EBADMSG, HEAD "uid 0-\nend\n" },
+	{ -EBADMSG, HEAD "uid -1001\nend\n" },
+	{ -EBADMSG, HEAD "uid 0-01001\nend\n" },
+	{ -EBADMSG, HEAD "uid 0-4294967295\nend\n" },
+	{ -EBADMSG, HEAD "uid 0-1-2000\nend\n" },
+	{ -EBADMSG, HEAD "gid 0-27\nend\n" },
+	{ 1, HEAD "service samba\nend\n" },
+	{ 0, HEAD "service sambal\nservice samb\nend\n" },
+	{ -EBADMSG, HEAD "service\nend\n" },
+	{ -EBADMSG, HEAD "service \nend\n" },
+	{ -EBADMSG, HEAD "service samba \nend\n" },
+	{ -EBADMSG, HEAD "service sam ba\nend\n" },
 	{ -EBADMSG, HEAD "all\n" },
 	{ -EBADMSG, HEAD "all \nend\n" },
 	{ -EBADMSG, HEAD "alle\nend\n" },

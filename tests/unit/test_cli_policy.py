@@ -235,7 +235,7 @@ def test_test_in_json(etc: Path, capsys: Output) -> None:
     assert found["source"] == f"{etc}/policy.toml:2"
     assert found["confined"] is True
     assert found["settings"]["scope"] == {"value": "capability", "origin": f"{etc}/policy.toml:4"}
-    assert found["settings"]["view"]["value"] == "domain"
+    assert found["settings"]["view"]["value"] == "user"
 
 
 def test_test_without_a_rule_is_the_built_in_default(tmp_path: Path, capsys: Output) -> None:

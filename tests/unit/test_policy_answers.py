@@ -34,6 +34,8 @@ WHO: st.SearchStrategy[list[str]] = st.one_of(
     st.just(['user = ["bob", "eve"]']),
     GROUPS.map('group = "{}"'.format).map(lambda text: [text]),
     st.just(['user = "bob"', 'group = "adm"']),
+    st.just(['uid = "0-999"']),
+    st.just(['uid = ["0-1", "1000-"]']),
 )
 HOW = st.sampled_from(['service = "sshd"', "remote = false", 'seat = "seat0"', 'rhost = "::1"'])
 GETS = st.sampled_from(
@@ -95,18 +97,18 @@ def test_explanation_names_the_rules_that_decide(rules: Policy, login: Login) ->
 @pytest.mark.parametrize(
     ("text", "scope", "view"),
     [
-        ("", 1, "domain"),
+        ("", 1, "user"),
         ('[[rule]]\npreset = "open"', 0, "all"),
-        ('[[rule]]\npreset = "developer"', 0, "domain"),
+        ('[[rule]]\npreset = "developer"', 0, "user"),
         ('[[rule]]\npreset = "kiosk"\nmatch.group = "guests"', 3, "domain"),
-        ('[[rule]]\nscope = 2\ngroup = "session"\nmatch.service = "sshd"', 2, "domain"),
+        ('[[rule]]\nscope = 2\ngroup = "session"\nmatch.service = "sshd"', 2, "user"),
         # Nobody gets these: root is left alone, and the second is hidden by the first.
-        ('[[rule]]\npreset = "kiosk"\nmatch.user = "root"', 1, "domain"),
+        ('[[rule]]\npreset = "kiosk"\nmatch.user = "root"', 1, "user"),
         (
             '[[rule]]\nscope = 1\nmatch.user = ["bob", "eve"]\n'
             '[[rule]]\nscope = 3\nmatch.user = "bob"',
             1,
-            "domain",
+            "user",
         ),
         ('[[rule]]\npreset = "open"\n[[rule]]\npreset = "kiosk"', 0, "all"),
     ],

@@ -10,6 +10,7 @@ import pytest
 from yama_session.errors import PolicyError
 from yama_session.levels import Group, Mode, Proc, Scope, View
 from yama_session.policy import PRESETS, Limits, Settings, check, load, parse, read
+from yama_session.policy.rules import MAX_UID, Uids
 
 pytestmark = pytest.mark.unit
 FILE = Path("/etc/yama-session/policy.toml")
@@ -25,12 +26,12 @@ def test_preset_gives_its_settings() -> None:
 
 
 def test_word_beside_a_preset_changes_only_itself() -> None:
-    expected = Settings(Scope.CAPABILITY, View.DOMAIN, preset="desktop")
+    expected = Settings(Scope.CAPABILITY, View.USER, preset="desktop")
     assert expected == settings('preset = "desktop"\nscope = 2')
 
 
 def test_words_alone_start_from_the_default() -> None:
-    assert Settings(Scope.CLASSIC, View.DOMAIN) == settings('scope = "classic"')
+    assert Settings(Scope.CLASSIC, View.USER) == settings('scope = "classic"')
 
 
 @pytest.mark.parametrize("word", ["3", '"no-attach"'])
@@ -56,6 +57,35 @@ def test_view_domain_over_open_mounts_again() -> None:
 def test_bpf_with_either_group() -> None:
     for group in Group:
         assert settings(f'enforcer = "bpf"\ngroup = "{group.value}"').group is group
+
+
+def test_uids_are_numbers_and_ranges() -> None:
+    text = '[[rule]]\npreset = "open"\nmatch.uid = [7, "9-11", "1000-", "0"]'
+    (rule,) = parse(text, FILE)
+    assert rule.match.uid == frozenset({Uids(7, 7), Uids(9, 11), Uids(1000, MAX_UID), Uids(0, 0)})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("services = 1", ["must be a table"]),
+        ("[services]\nignore = 1", [":2: ", "ignore = 1", "list"]),
+        ("[services]\n\nignore = ['samba', 'a b']", [":3: ", "list"]),
+        ("[services]\nleave = ['samba']", [":2: ", "'leave'", "'ignore'"]),
+    ],
+)
+def test_mistake_in_the_ignored_services(text: str, words: list[str]) -> None:
+    with pytest.raises(PolicyError) as caught:
+        parse(text, FILE)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_preset_shows_by_landlock_what_that_can() -> None:
+    text = '[[rule]]\npreset = "desktop"\nenforcer = "landlock"\ngroup = "session"'
+    (rule,) = parse(text, FILE)
+    assert rule.settings.view is View.DOMAIN
+    assert rule.origins["view"] == "enforcer landlock"
 
 
 def test_landlock_with_group_session() -> None:
@@ -88,6 +118,13 @@ def test_landlock_with_group_session() -> None:
         ('preset = "open"\nmatch.user = ["bob", 7]', 3, ["user = 7", "name"]),
         ('preset = "open"\nmatch = {\n}\n', 3, []),
         ('preset = "open"\n[rule.match]\n\nremote = "yes"', 5, ["remote = 'yes'", "true or false"]),
+        ('preset = "open"\nmatch.uid = []', 3, ["uid = []", "nobody"]),
+        ('preset = "open"\nmatch.uid = true', 3, ["uid = True", "'1000-'"]),
+        ('preset = "open"\nmatch.uid = -1', 3, ["uid = -1", "a number or a range"]),
+        ('preset = "open"\nmatch.uid = [7, "9-8"]', 3, ["uid = '9-8'"]),
+        ('preset = "open"\nmatch.uid = "4294967295"', 3, ["'4294967295'", "up to 4294967294"]),
+        ('preset = "open"\nmatch.uid = "1000 -"', 3, ["'1000 -'"]),
+        ('preset = "open"\nmatch.uid = "bob"', 3, ["uid = 'bob'"]),
         ('view = "all"\nproc = "private"', 3, ["'private'", "view = 'all'", "'host'"]),
         ('preset = "desktop"\nenforcer = "landlock"', 3, ["'user'", "group = 'session'"]),
         (

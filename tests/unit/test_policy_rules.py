@@ -17,6 +17,7 @@ from yama_session.policy import (
     Match,
     Policy,
     Settings,
+    Uids,
     advice,
     check,
     exempt,
@@ -99,7 +100,7 @@ def test_rule_by_service_only_makes_stricter() -> None:
         '[[rule]]\nscope = 3\ngroup = "session"\nmatch.remote = true\n'
     )
     local = rules.resolve(Login("alice", 1000, service="login")).settings
-    assert (local.scope, local.view, local.proc) == (Scope.RELATIONAL, View.DOMAIN, Proc.PRIVATE)
+    assert (local.scope, local.view, local.proc) == (Scope.RELATIONAL, View.USER, Proc.PRIVATE)
     remote = rules.resolve(Login("alice", 1000, service="sshd", rhost="::1")).settings
     assert (remote.scope, remote.group) == (Scope.NO_ATTACH, Group.SESSION)
 
@@ -149,7 +150,7 @@ def test_what_is_only_logged_confines_nobody_and_raises_nothing() -> None:
 
 def test_user_whose_rule_is_only_logged_is_exempt_and_so_is_everybody() -> None:
     rules = policy('[[rule]]\npreset = "kiosk"\nmatch.user = "bob"\nmode = "log"\n')
-    assert exempt(rules, UIDS, GIDS) == Exempt((2,), ())
+    assert exempt(rules, UIDS, GIDS) == Exempt((Uids(2, 2),), ())
     assert exempt(Policy((), Mode.LOG), UIDS, GIDS) == Exempt((), (), everybody=True)
     assert Policy((), Mode.LOG).resolve(Login("alice", 1000)).settings.unconfined
 
@@ -233,7 +234,7 @@ GIDS: dict[str, int | None] = {"adm": 4, "guests": 5, "visitors": 5}
     ("text", "users", "groups"),
     [
         ("", (), ()),
-        ('[[rule]]\npreset="open"\nmatch.user=["bob","amy"]', (1, 2), ()),
+        ('[[rule]]\npreset="open"\nmatch.user=["bob","amy"]', (Uids(1, 1), Uids(2, 2)), ()),
         ('[[rule]]\npreset="open"\nmatch.group="adm"', (), (4,)),
         ('[[rule]]\npreset="open"\noverride=true\nmatch.user="bob"', (), ()),
         ('[[rule]]\npreset="open"\nmatch={user="bob",group="adm"}', (), ()),
@@ -242,24 +243,71 @@ GIDS: dict[str, int | None] = {"adm": 4, "guests": 5, "visitors": 5}
             '[[rule]]\npreset="kiosk"\nmatch.user="eve"\n'
             '[[rule]]\npreset="open"\nmatch.group="adm"\n'
             '[[rule]]\npreset="open"\nmatch.user=["bob","eve"]',
-            (2,),
+            (Uids(2, 2),),
             (),
         ),
         (
             '[[rule]]\npreset="open"\nmatch.user="bob"\n'
             '[[rule]]\npreset="kiosk"\nmatch.group="guests"\n'
             '[[rule]]\npreset="open"\nmatch.user="eve"',
-            (2,),
+            (Uids(2, 2),),
             (),
         ),
         ('[[rule]]\npreset="open"\ngroup="session"\nmatch={user="bob",service="su"}', (), ()),
     ],
 )
 def test_exempt_lists_only_who_is_never_confined(
-    text: str, users: tuple[int, ...], groups: tuple[int, ...]
+    text: str, users: tuple[Uids, ...], groups: tuple[int, ...]
 ) -> None:
     found = exempt(policy(text), UIDS, GIDS)
     assert (users, groups) == (found.uids, found.gids)
+
+
+@pytest.mark.parametrize(
+    ("text", "uids"),
+    [
+        ('[[rule]]\npreset="open"\nmatch.uid=["0-999",65534]', "0-999 65534"),
+        ('[[rule]]\npreset="kiosk"\nmatch.uid="1000-"\n[[rule]]\npreset="open"', "0-999"),
+        (
+            '[[rule]]\npreset="kiosk"\nmatch.user="eve"\n[[rule]]\npreset="open"',
+            "0-2 4-",
+        ),
+        (
+            '[[rule]]\npreset="kiosk"\nmatch.uid=[5,"7-9"]\n'
+            '[[rule]]\npreset="open"\nmatch.uid="0-8"',
+            "0-4 6",
+        ),
+        ('[[rule]]\npreset="open"\nmatch={uid="0-1",user=["amy","eve"]}', "1"),
+        ('[[rule]]\npreset="open"\nmatch={uid="0-9",group="adm"}', ""),
+        ('[[rule]]\npreset="kiosk"\nmatch.group="adm"\n[[rule]]\npreset="open"', ""),
+        # Whoever is made with this name may get any number.
+        ('[[rule]]\npreset="kiosk"\nmatch.user="carol"\n[[rule]]\npreset="open"', ""),
+    ],
+)
+def test_exempt_lists_ranges_without_who_is_confined(text: str, uids: str) -> None:
+    found = exempt(policy(text), {**UIDS, "carol": None}, GIDS)
+    assert " ".join(map(str, found.uids)) == uids
+
+
+@given(
+    st.builds(Uids, st.integers(0, 9), st.integers(9, 20)),
+    st.sets(st.builds(lambda first, more: Uids(first, first + more), st.integers(0, 20),
+                      st.integers(0, 5))),
+)  # fmt: skip
+def test_what_is_left_of_a_range(whole: Uids, others: set[Uids]) -> None:
+    left = whole.without(others)
+    assert {uid for part in left for uid in range(part.first, part.last + 1)} == {
+        uid for uid in range(21) if uid in whole and not any(uid in other for other in others)
+    }
+
+
+def test_ignored_service_is_left_alone_whatever_the_rules_say() -> None:
+    rules = replace(policy('[[rule]]\npreset = "kiosk"'), ignored=frozenset({"samba"}))
+    decision = rules.resolve(Login("bob", 1001, service="samba"))
+    assert decision.settings.unconfined
+    assert decision.source == "[services] ignore"
+    assert not rules.resolve(Login("bob", 1001, service="sshd")).settings.unconfined
+    assert exempt(rules, UIDS, GIDS).services == ("samba",)
 
 
 def test_alias_of_a_confined_user_is_not_exempt() -> None:
@@ -267,7 +315,7 @@ def test_alias_of_a_confined_user_is_not_exempt() -> None:
         '[[rule]]\npreset="kiosk"\nmatch.user="robert"\n'
         '[[rule]]\npreset="open"\nmatch.user=["bob","amy"]'
     )
-    assert exempt(rules, UIDS, GIDS).uids == (1,)
+    assert exempt(rules, UIDS, GIDS).uids == (Uids(1, 1),)
 
 
 def test_after_a_confined_name_that_cannot_be_told_nobody_is_exempt() -> None:
@@ -276,8 +324,8 @@ def test_after_a_confined_name_that_cannot_be_told_nobody_is_exempt() -> None:
         '[[rule]]\npreset="kiosk"\nmatch.user="carol"\n'
         '[[rule]]\npreset="open"\nmatch.user="bob"'
     )
-    assert exempt(rules, UIDS, GIDS).uids == (1,)
-    assert exempt(rules, {**UIDS, "carol": None}, GIDS).uids == (1, 2)
+    assert exempt(rules, UIDS, GIDS).uids == (Uids(1, 1),)
+    assert exempt(rules, {**UIDS, "carol": None}, GIDS).uids == (Uids(1, 1), Uids(2, 2))
 
 
 NAMES = st.sampled_from(["bob", "eve", "amy", "robert"])
@@ -294,6 +342,7 @@ RULES = st.lists(
             NAMES.map('user = "{}"'.format),
             st.sampled_from(GROUPS).map('group = "{}"'.format),
             NAMES.map('user = "{}", group = "adm"'.format),
+            st.sampled_from(['uid = "2-"', "uid = [1, 3]", 'uid = "0-2", group = "adm"']),
         ),
     ),
     max_size=5,
@@ -307,10 +356,11 @@ def test_whoever_is_exempt_resolves_unconfined(
     rules_ = policy("".join(rules))
     found = exempt(rules_, UIDS, GIDS)
     uid, gids = UIDS[user], {GIDS[group] for group in groups}
-    if uid in found.uids or gids & set(found.gids):
+    assert uid is not None
+    if any(uid in uids for uids in found.uids) or gids & set(found.gids):
         aliases = [name for name in UIDS if UIDS[name] == uid]
         names = [name for name in GIDS if GIDS[name] in gids]
-        login = Login(user, 1000, groups=names, aliases=aliases)
+        login = Login(user, uid, groups=names, aliases=aliases)
         assert rules_.resolve(login).settings.unconfined
 
 
@@ -318,9 +368,11 @@ def test_whoever_is_exempt_resolves_unconfined(
 def test_what_is_asked_for_decides(rules: list[str], user: str, groups: set[str]) -> None:
     rules_ = policy("".join(rules))
     aliases = {name for name in UIDS if UIDS[name] == UIDS[user]}
-    users_asked, groups_asked = rules_.asked(Login(user, 1000))
-    some = Login(user, 1000, groups=groups & groups_asked, aliases=aliases & users_asked)
-    every = Login(user, 1000, groups=groups, aliases=aliases)
+    uid = UIDS[user]
+    assert uid is not None
+    users_asked, groups_asked = rules_.asked(Login(user, uid))
+    some = Login(user, uid, groups=groups & groups_asked, aliases=aliases & users_asked)
+    every = Login(user, uid, groups=groups, aliases=aliases)
     assert rules_.resolve(some) == rules_.resolve(every)
 
 

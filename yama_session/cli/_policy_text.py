@@ -41,7 +41,7 @@ def rule_plain(rule: Rule) -> dict[str, object]:
         "file": str(rule.file),
         "line": rule.line,
         "match": {
-            key: value if isinstance(value, bool) else sorted(value)
+            key: value if isinstance(value, bool) else [str(item) for item in sorted(value)]
             for key, value in asked.items()
             if value is not None
         },
@@ -68,5 +68,5 @@ def match_text(match: Match) -> str:
         if isinstance(value, bool):
             parts.append("remote" if value else "local")
         elif value is not None:
-            parts.append(f"{key} {' or '.join(sorted(value))}")
+            parts.append(f"{key} {' or '.join(map(str, sorted(value)))}")
     return ", ".join(parts) or "everybody"

@@ -15,7 +15,7 @@ from yama_session.policy.load import (
 )
 from yama_session.policy.outcomes import Floor, floor, outcomes, reachable
 from yama_session.policy.parse import check, parse
-from yama_session.policy.rules import Decision, Login, Match, Policy, Rule
+from yama_session.policy.rules import Decision, Login, Match, Policy, Rule, Uids
 from yama_session.policy.words import DEFAULT, DEFAULT_ROOT, PRESETS, SETTINGS, Limits, Settings
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Rule",
     "Settings",
     "Source",
+    "Uids",
     "Verdict",
     "advice",
     "check",

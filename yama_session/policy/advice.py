@@ -12,10 +12,12 @@ from yama_session.policy.rules import Login, Policy
 def advice(policy: Policy) -> Iterator[PolicyError]:
     """Yield a remark for each rule that does less, or more, than it seems to."""
     root = policy.account(Login("root", 0))
-    if root.rule is not None and root.rule.match.user is None and not root.settings.unconfined:
+    rule = root.rule
+    by_number = rule is not None and rule.match.uid is not None
+    if rule and rule.match.user is None and not by_number and not root.settings.unconfined:
         yield PolicyError(
-            root.rule.file,
-            root.rule.line,
+            rule.file,
+            rule.line,
             "binds root, too: begin with a rule for user = 'root' and preset = 'open', or name"
             " root in one of its own",
         )

@@ -69,5 +69,5 @@ def _origins(decision: Decision) -> dict[str, str]:
         value = getattr(decision.settings, key)
         if rule is not None and getattr(rule.settings, key) != value:
             rule = decision.base
-        origins[key] = rule.origins.get(key, rule.place) if rule else "built-in default"
+        origins[key] = rule.origins.get(key, rule.place) if rule else decision.otherwise
     return origins

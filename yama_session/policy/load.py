@@ -122,7 +122,9 @@ def understand(sources: Iterable[Source]) -> Reading:
     limits = ChainMap(*(dict(each.limits) for each in tops))
     if mode is Mode.LOG:
         rules = [replace(rule, settings=replace(rule.settings, mode=mode)) for rule in rules]
-    return Reading(sources, Policy(tuple(rules), mode, Limits(**limits), strict), ())
+    ignored = frozenset[str]().union(*(each.ignored for each in tops))
+    policy = Policy(tuple(rules), mode, Limits(**limits), strict, ignored)
+    return Reading(sources, policy, ())
 
 
 def _trust_directory(directory: Path) -> None:

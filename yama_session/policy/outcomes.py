@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from yama_session.levels import Proc, Scope, View
-from yama_session.policy.rules import Decision, Match, Policy, Rule, raised
+from yama_session.policy.rules import Decision, Match, Policy, Rule, Uids, raised
 from yama_session.policy.words import NAME_KEYS
 
 _ROOT = frozenset({"root"})
+_UID_0 = frozenset({Uids(0, 0)})
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,17 @@ def floor(policy: Policy) -> Floor:
     settings = [
         decision.settings
         for decision in outcomes(policy)
-        if not any(rule and rule.match.user == _ROOT for rule in (decision.rule, decision.base))
+        if not any(rule and _is_root(rule.match) for rule in (decision.rule, decision.base))
     ]
     return Floor(
         max(item.scope for item in settings),
         max(item.view for item in settings),
         Proc.PTRACEABLE if any(item.proc is Proc.PTRACEABLE for item in settings) else Proc.PRIVATE,
     )
+
+
+def _is_root(match: Match) -> bool:
+    return match.user == _ROOT or match.uid == _UID_0
 
 
 def outcomes(policy: Policy) -> Iterator[Decision]:
@@ -94,8 +99,14 @@ def _implies(one: Match, other: Match) -> bool:
         asked, names = getattr(other, key), getattr(one, key)
         if asked is not None and (names is None or not names <= asked):
             return False
-    return True
+    return other.uid is None or (
+        one.uid is not None and not any(uids.without(other.uid) for uids in one.uid)
+    )
 
 
 def _may_share_a_user(one: Match, other: Match) -> bool:
+    if one.uid is not None and other.uid is not None:
+        left = [part for uids in one.uid for part in uids.without(other.uid)]
+        if frozenset(left) == one.uid:
+            return False
     return one.user is None or other.user is None or not one.user.isdisjoint(other.user)

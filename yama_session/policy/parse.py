@@ -15,7 +15,7 @@ from typing import TypeVar
 from yama_session.errors import PolicyError
 from yama_session.levels import Group, Mode, Proc, Scope, View
 from yama_session.policy.locate import Locator
-from yama_session.policy.rules import Match, Rule
+from yama_session.policy.rules import MAX_UID, Match, Rule, Uids
 from yama_session.policy.words import (
     DEFAULT,
     ENFORCERS,
@@ -33,7 +33,9 @@ _LINE_IN_MESSAGE = re.compile(r"\s*\(at line (\d+), column (\d+)\)$")
 _RULE = re.compile(r"^[ \t]*\[\[[ \t]*rule[ \t]*\]\]", re.MULTILINE)
 _NUMBERS = re.compile(r"[0-9.]+")
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-_TOP_KEYS = ("mode", "strict_manager", "limits")
+_SERVICE = re.compile(r"[!-~]+")  # libpam makes its letters small
+_UIDS = re.compile(r"([0-9]+)(?:-([0-9]*))?")
+_TOP_KEYS = ("mode", "strict_manager", "limits", "services")
 _MODES = tuple(mode.value for mode in Mode)
 
 #: More sessions than the service has descriptors for.
@@ -65,6 +67,7 @@ class Top:
     mode: Mode | None
     limits: Mapping[str, int]
     strict_manager: bool | None
+    ignored: frozenset[str]
 
 
 def top(text: str, file: Path) -> Top:
@@ -82,7 +85,10 @@ def top(text: str, file: Path) -> Top:
     assert isinstance(limits, dict)  # it has been checked
     strict = document.get("strict_manager")
     assert strict is None or isinstance(strict, bool)
-    return Top(Mode(document["mode"]) if "mode" in document else None, limits, strict)
+    services = document.get("services", {})
+    assert isinstance(services, dict)
+    mode = Mode(document["mode"]) if "mode" in document else None
+    return Top(mode, limits, strict, frozenset(services.get("ignore", ())))
 
 
 def check(text: str, file: Path) -> tuple[tuple[Rule, ...], tuple[PolicyError, ...]]:
@@ -159,6 +165,7 @@ def _rules(
     if mode not in _MODES:
         errors.append(PolicyError(file, locator.top("mode"), f"mode = {mode!r}: {_choice(_MODES)}"))
     errors += _limit_errors(document.get("limits", {}), file, locator)
+    errors += _service_errors(document.get("services", {}), file, locator)
     tables = document.get("rule", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         wrong = "'rule' must be a list of tables: write [[rule]]"
@@ -182,6 +189,23 @@ def _limit_errors(limits: object, file: Path, locator: Locator) -> Iterator[Poli
             yield PolicyError(file, line, f"unknown limit {key!r}: {_choice(known)}")
         elif type(value) is not int or not 1 <= value <= _MOST:
             yield PolicyError(file, line, f"{key} = {value!r}: choose from 1 to {_MOST}")
+
+
+def _service_errors(services: object, file: Path, locator: Locator) -> Iterator[PolicyError]:
+    if not isinstance(services, dict):
+        yield PolicyError(file, locator.top("services"), "services must be a table: [services]")
+        return
+    for key, value in services.items():
+        line = locator.top(f"services.{key}")
+        if key != "ignore":
+            yield PolicyError(file, line, f"unknown word {key!r}: choose 'ignore'")
+        elif not isinstance(value, list) or not all(map(_is_service, value)):
+            wrong = f"ignore = {value!r} must be a list of PAM services, as ['samba']"
+            yield PolicyError(file, line, wrong)
+
+
+def _is_service(name: object) -> bool:
+    return isinstance(name, str) and _SERVICE.fullmatch(name) is not None
 
 
 class _RuleReader:
@@ -219,6 +243,9 @@ class _RuleReader:
         key = "view" if key == "proc" and key not in self._table else key
         if key in self._table:
             return f"{self._file}:{self._locator.rule(self._index, key)}"
+        base = PRESETS[preset] if preset else DEFAULT
+        if key == "view" and _view_of(base, self._table.get("enforcer")) is not base.view:
+            return "enforcer landlock"
         return f"preset {preset}" if preset and key not in ("enforcer", "mode") else "default"
 
     def _shared(self, match: Match, settings: Settings) -> None:
@@ -251,11 +278,34 @@ class _RuleReader:
         names = {key: self._names(table, key) for key in NAME_KEYS}
         for host in names["rhost"] or ():
             self._host(host)
+        uid = self._uids(table["uid"]) if "uid" in table else None
         remote = table.get("remote")
         if not (remote is None or isinstance(remote, bool)):
             self._fault(f"remote = {remote!r} must be true or false", "match", "remote")
             remote = None
-        return Match(**names, remote=remote)
+        return Match(**names, uid=uid, remote=remote)
+
+    def _uids(self, value: object) -> frozenset[Uids]:
+        items = value if isinstance(value, list) else [value]
+        if not items:
+            self._fault("uid = [] matches nobody: name one or leave the word out", "match", "uid")
+        found = set()
+        for item in items:
+            # True is an int, too
+            plain = str(item) if type(item) is int or isinstance(item, str) else ""
+            parts = _UIDS.fullmatch(plain)
+            first = int(parts[1]) if parts else -1
+            last = first if parts is None or parts[2] is None else int(parts[2] or MAX_UID)
+            if 0 <= first <= last <= MAX_UID:
+                found.add(Uids(first, last))
+            else:
+                self._fault(
+                    f"uid = {item!r} must be a number or a range of them, as 1000, '1000-' or"
+                    f" '1000-59999', up to {MAX_UID}, or a list of such",
+                    "match",
+                    "uid",
+                )
+        return frozenset(found)
 
     def _host(self, host: str) -> None:
         """Refuse what is neither a name nor an address nor a network: it would match nobody."""
@@ -290,7 +340,8 @@ class _RuleReader:
             self._fault(f"the rule says nothing: {_choice(SETTING_KEYS)}")
         preset = self._preset()
         base = PRESETS[preset] if preset else DEFAULT
-        view = self._word("view", View, base.view)
+        enforcer = self._enforcer()
+        view = self._word("view", View, _view_of(base, enforcer))
         usual = Proc.HOST if view is View.ALL else Proc.PRIVATE
         return Settings(
             scope=self._word("scope", Scope, base.scope),
@@ -298,7 +349,7 @@ class _RuleReader:
             group=self._word("group", Group, base.group),
             proc=self._word("proc", Proc, usual),
             override=self._flag("override", base.override),
-            enforcer=self._enforcer(),
+            enforcer=enforcer,
             preset=preset,
             mode=self._word("mode", Mode, Mode.ENFORCE),
         )
@@ -382,6 +433,11 @@ class _RuleReader:
                 " private /proc; choose 'private', 'ptraceable'",
                 "proc",
             )
+
+
+def _view_of(base: Settings, enforcer: object) -> View:
+    """Return the view of a preset: by Landlock, which knows no user, the next stricter one."""
+    return View.DOMAIN if enforcer == "landlock" and base.view is View.USER else base.view
 
 
 def _choice(words: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
@@ -40,6 +40,38 @@ class Login:
     addresses: Collection[str] | None = ()
 
 
+#: No account has a number above it: (uid_t)-1 is "no change" to the kernel.
+MAX_UID = 0xFFFFFFFE
+
+
+@dataclass(frozen=True, order=True)
+class Uids:
+    """Numbers of accounts, both ends included."""
+
+    first: int
+    last: int
+
+    def __contains__(self, uid: int) -> bool:
+        """Whether a number is one of them."""
+        return self.first <= uid <= self.last
+
+    def __str__(self) -> str:
+        """As the policy writes them."""
+        if self.first == self.last:
+            return str(self.first)
+        return f"{self.first}-" + ("" if self.last == MAX_UID else str(self.last))
+
+    def without(self, others: Collection[Uids]) -> list[Uids]:
+        """Return what is left of them, in order, if others are taken away."""
+        left = []
+        start = self.first
+        for other in sorted(others):
+            if start < other.first and start <= self.last:
+                left.append(Uids(start, min(self.last, other.first - 1)))
+            start = max(start, other.last + 1)
+        return left + ([Uids(start, self.last)] if start <= self.last else [])
+
+
 @dataclass(frozen=True)
 class Match:
     """What a rule asks of a login; ``None`` asks nothing."""
@@ -50,6 +82,7 @@ class Match:
     tty: frozenset[str] | None = None
     seat: frozenset[str] | None = None
     rhost: frozenset[str] | None = None
+    uid: frozenset[Uids] | None = None
     remote: bool | None = None
 
     @property
@@ -73,6 +106,8 @@ class Match:
             yield f"the user is not {_names(self.user)}"
         if self.group is not None and self.group.isdisjoint(login.groups):
             yield f"{login.user} is not in {_names(self.group)}"
+        if self.uid is not None and not any(login.uid in uids for uids in self.uid):
+            yield f"the uid {login.uid} is not {_names(map(str, sorted(self.uid)))}"
         if self.service is not None and login.service not in self.service:
             yield f"the service is not {_names(self.service)}"
         if self.tty is not None and _terminal(login.tty) not in map(_terminal, self.tty):
@@ -89,7 +124,7 @@ class Match:
             yield f"the login is {'local' if self.remote else 'remote'}"
 
 
-def _names(names: Collection[str]) -> str:
+def _names(names: Iterable[str]) -> str:
     return " or ".join(sorted(names))
 
 
@@ -156,16 +191,18 @@ class Decision:
         rule: the rule that won.
         base: where that is a rule by login: the one whose settings it raised;
             else the same.
+        otherwise: where the settings are from if no rule has won.
     """
 
     settings: Settings
     rule: Rule | None
     base: Rule | None
+    otherwise: str = "built-in default"
 
     @property
     def source(self) -> str:
-        """``file:line`` of the rule, or ``built-in default``."""
-        return self.rule.place if self.rule else "built-in default"
+        """``file:line`` of the rule, or where else it is from."""
+        return self.rule.place if self.rule else self.otherwise
 
 
 @dataclass(frozen=True)
@@ -178,12 +215,14 @@ class Policy:
         limits: how many sessions there may be.
         strict_manager: whether a user whose service manager is not confined,
             though the user would be, may not log in.
+        ignored: PAM services that open sessions and are no logins.
     """
 
     rules: tuple[Rule, ...] = ()
     mode: Mode = Mode.ENFORCE
     limits: Limits = LIMITS
     strict_manager: bool = False
+    ignored: frozenset[str] = frozenset()
 
     @property
     def default(self) -> Settings:
@@ -229,6 +268,8 @@ class Policy:
         different answer. Where a login comes from may not be known: then each
         rule that might fit counts, up to the first that does.
         """
+        if login.service in self.ignored:
+            return Decision(DEFAULT_ROOT, None, None, "[services] ignore")
         decision = self.account(login)
         for rule in self.rules:
             sure = rule.match.login(login)

@@ -19,8 +19,9 @@ SETTING_KEYS = ("preset", *SETTINGS)
 #: The keys of ``match`` whose value is one name or a list of names.
 NAME_KEYS = ("user", "group", "service", "tty", "seat", "rhost")
 
-#: All keys of ``match``; ``remote`` is true for a login from another host.
-MATCH_KEYS = (*NAME_KEYS, "remote")
+#: All keys of ``match``: ``uid`` is a number or a range of them, and ``remote`` is true
+#: for a login from another host.
+MATCH_KEYS = (*NAME_KEYS, "uid", "remote")
 
 #: Those that ask how one logs in, not only who it is.
 LOGIN_KEYS = ("service", "tty", "seat", "rhost", "remote")
@@ -115,8 +116,9 @@ LIMITS = Limits()
 PRESETS = MappingProxyType(
     {
         "open": Settings(Scope.CLASSIC, View.ALL, proc=Proc.HOST, preset="open"),
-        "developer": Settings(Scope.CLASSIC, View.DOMAIN, override=True, preset="developer"),
-        "desktop": Settings(Scope.RELATIONAL, View.DOMAIN, preset="desktop"),
+        "hpc": Settings(Scope.CLASSIC, View.USER, override=True, preset="hpc"),
+        "developer": Settings(Scope.CLASSIC, View.USER, override=True, preset="developer"),
+        "desktop": Settings(Scope.RELATIONAL, View.USER, preset="desktop"),
         "kiosk": Settings(Scope.NO_ATTACH, View.DOMAIN, preset="kiosk"),
     }
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from yama_session.policy import Floor, Policy, exempt
+from yama_session.policy import Floor, Policy, Uids, exempt
 from yama_session.service.accounts import Learned
 from yama_session.service.records import write_atomically
 
@@ -37,10 +37,16 @@ def write_exempt(file: Path, policy: Policy, names: Learned) -> None:
     confined by now: with none only root is exempt.
     """
     found = exempt(policy, names.users, names.groups)
-    lines = [f"uid {uid}" for uid in found.uids] + [f"gid {gid}" for gid in found.gids]
+    lines = [f"uid {_range(uids)}" for uids in found.uids]
+    lines += [f"gid {gid}" for gid in found.gids]
+    lines += [f"service {name}" for name in found.services]
     lines += ["all"] if found.everybody else []
     try:
         file.unlink(missing_ok=True)
         write_atomically(file, "\n".join(["yama-session exempt 1", *lines, "end", ""]))
     except OSError as error:
         _log.error("cannot write %s: %s", file, error)
+
+
+def _range(uids: Uids) -> str:
+    return str(uids.first) if uids.first == uids.last else f"{uids.first}-{uids.last}"
