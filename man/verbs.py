@@ -64,11 +64,8 @@ def _verb(name: str, summary: str, verb: argparse.ArgumentParser) -> str:
 
 
 def _head(page: str, summary: str) -> list[str]:
-    lines = [
-        f".\\\" Written by man/verbs.py from the text of '{page.replace('-', ' ', 1)} --help'."
-    ]
     return [
-        *lines,
+        '.\\" Written by man/verbs.py from what --help prints',
         f".Dd {DATE}",
         f".Dt {page.upper()} 1",
         ".Os yama-session",

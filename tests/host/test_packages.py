@@ -118,6 +118,38 @@ def test_module_that_a_line_still_names_is_not_removed(machine: Machine) -> None
     service.write_text(whole)
     machine.check("dpkg --remove libpam-yama-session")
 
+    machine.check("dpkg --install /tmp/*.deb; pam-auth-update --enable yama-session")
+    service.write_text(f"{whole}session required pam_yama_session.so\n")
+    on = machine.module_lines()
+    assert machine.run("dpkg --remove libpam-yama-session").returncode != 0
+    assert machine.module_lines() == on  # still confined, as it is still installed
+    service.write_text(whole)
+    (service.parent / "common-session.pam-old").write_text("session required pam_yama_session.so\n")
+    machine.check("dpkg --remove libpam-yama-session")
+
+
+def test_module_that_was_never_configured_is_not_missed_by_a_login(machine: Machine) -> None:
+    machine.check("dpkg --install /tmp/*.deb; pam-auth-update --enable yama-session")
+    machine.check("echo session required pam_yama_session.so >>/etc/pam.d/login")
+    machine.check("dpkg --unpack /tmp/libpam-*.deb; dpkg --remove libpam-yama-session")
+    assert [line for line in machine.module_lines() if not line.startswith("#")] == []
+    machine.check("su root -c true")
+
+
+def test_older_packages_replace_none_of_them(machine: Machine) -> None:
+    machine.check("dpkg --install /tmp/*.deb")
+    for deb in sorted((machine.root / "tmp").glob("*.deb")):
+        name = f"/tmp/{deb.name}"
+        machine.check(f"dpkg-deb --raw-extract {name} /tmp/old")
+        control = machine.root / "tmp/old/DEBIAN/control"
+        control.write_text(control.read_text().replace("\nVersion: ", "\nVersion: 0~"))
+        machine.check(f"dpkg-deb --build /tmp/old {name}; rm -r /tmp/old")
+    done = machine.run("dpkg --install /tmp/*.deb")
+    assert done.returncode != 0
+    assert done.stdout.count("cannot be replaced by") == len(OURS)
+    told = machine.check(f"dpkg-query --show --showformat='${{db:Status-Abbrev}}' {' '.join(OURS)}")
+    assert told == "ii " * len(OURS)
+
 
 def test_removing_keeps_the_policy_and_what_starts_at_boot(machine: Machine) -> None:
     machine.check("dpkg --install /tmp/*.deb")

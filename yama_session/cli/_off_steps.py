@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from yama_session.doctor.machine import AT_UNIT, GRANTS_UNIT, RUN_DIR, STATE_DIR
 from yama_session.pamd import MODULE, parse, undo_edits
 
 _PAM_DIR = Path("/etc/pam.d")
+
+_COPY = re.compile(r"\.(pam-old|bak|dpkg-\w+|ucf-\w+)$|~$")
 
 #: Takes the profile's lines out, and has no other package put them back, as --remove would.
 DISABLE_PROFILE = command(["pam-auth-update", "--disable", "yama-session"])
@@ -49,9 +52,14 @@ def program_steps() -> Iterator[Step]:
 
 
 def leftovers() -> list[str]:
-    """Return where lines of the module stand below /etc/pam.d, as ``file:line``."""
+    """Return where lines of the module stand below /etc/pam.d, as ``file:line``.
+
+    Copies that editors and packages leave there are not looked at: nothing uses them.
+    """
     found = []
     for file in sorted(_PAM_DIR.iterdir()):
+        if _COPY.search(file.name):
+            continue
         text = file.read_text(errors="replace") if file.is_file() else ""
         if MODULE in text:
             found += [line.place for line in parse(file, text) if line.loads(MODULE)]

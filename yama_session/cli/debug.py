@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_time(parser)
     parser.add_argument("command", metavar="CMD", help="the debugger")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARG")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARG", help="its arguments")
 
 
 def run(args: argparse.Namespace) -> int:

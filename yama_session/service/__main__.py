@@ -30,6 +30,24 @@ from yama_session.service.state import PolicyState
 _log = logging.getLogger("yama_session.service")
 
 
+class JournalFormatter(logging.Formatter):
+    """Lines as the journal takes them from standard error, with their priority: sd-daemon(3)."""
+
+    _PRIORITIES = (
+        (logging.CRITICAL, 2),
+        (logging.ERROR, 3),
+        (logging.WARNING, 4),
+        (logging.INFO, 6),
+    )
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of a record, whose every line is one in the journal."""
+        priority = next(
+            (number for level, number in self._PRIORITIES if record.levelno >= level), 7
+        )
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+
+
 async def _serve(options: argparse.Namespace, stored: dict[str, OwnedFd]) -> None:
     """Answer until the bus goes or a signal comes."""
     notifier = Notifier(os.environ.get("NOTIFY_SOCKET", ""))
@@ -102,7 +120,10 @@ def main() -> int:
     )
     options = parser.parse_args()
     # The journal adds time and name.
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    if "JOURNAL_STREAM" in os.environ:
+        handler.setFormatter(JournalFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     os.umask(0o077)
     try:
         if options.withdraw:
