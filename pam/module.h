@@ -49,6 +49,7 @@ struct args {
  * @service: PAM service; as @tty and @rhost, "" if unset
  * @tty:     terminal
  * @rhost:   remote host
+ * @silent:  the application wants no messages
  */
 struct login {
 	pam_handle_t *pamh;
@@ -58,6 +59,7 @@ struct login {
 	const char *service;
 	const char *tty;
 	const char *rhost;
+	bool silent;
 };
 
 enum action {

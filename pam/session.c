@@ -2,9 +2,10 @@
 /*
  * pam_sm_open_session() and pam_sm_close_session().
  *
- * What login programs taught: PAM_SESSION_ERR is success to sudo, so every
- * failure is PAM_SYSTEM_ERR; a conversation aborts pkexec, so there is none;
- * atd calls with uid 1 and euid 0, so the effective uid counts.
+ * What login programs taught: PAM_SESSION_ERR is success to sudo, which takes
+ * PAM_SYSTEM_ERR for an errno ("Unknown error -4"), so every failure is
+ * PAM_PERM_DENIED; a message aborts pkexec, so few programs get one; atd calls
+ * with uid 1 and euid 0, so the effective uid counts.
  */
 #include <errno.h>
 #include <string.h>
@@ -29,7 +30,7 @@ static const char *item(pam_handle_t *pamh, int type)
 }
 
 /* Not pam_get_user(), which may ask the user */
-static int get_login(pam_handle_t *pamh, struct login *ret)
+static int get_login(pam_handle_t *pamh, int flags, struct login *ret)
 {
 	const char *user = item(pamh, PAM_USER);
 	const struct passwd *pw = pam_modutil_getpwnam(pamh, user);
@@ -49,6 +50,7 @@ static int get_login(pam_handle_t *pamh, struct login *ret)
 		.service = item(pamh, PAM_SERVICE),
 		.tty = item(pamh, PAM_TTY),
 		.rhost = item(pamh, PAM_RHOST),
+		.silent = flags & PAM_SILENT,
 	};
 	return 0;
 }
@@ -71,6 +73,22 @@ static int check_caller(pam_handle_t *pamh)
 }
 
 /*
+ * The programs whose conversation prints a message and asks nothing.  It is all
+ * that a user of sshd gets to see; the others show the text of the code, too.
+ */
+static bool prints_messages(const char *service)
+{
+	static const char *const known[] = {
+		"login", "sshd", "su", "su-l", "sudo", "sudo-i",
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(service, known[i]) == 0)
+			return true;
+	return false;
+}
+
+/*
  * Root repairs the machine: its login is refused only where the process is no
  * longer what it was, which cannot be undone and was rehearsed not to happen.
  */
@@ -81,7 +99,11 @@ static int refuse(const struct login *login, const struct plan *plan)
 			   "root is let in NOT CONFINED by this login");
 		return PAM_SUCCESS;
 	}
-	return PAM_SYSTEM_ERR;
+	if (!login->silent && prints_messages(login->service))
+		pam_error(login->pamh,
+			  "No session can be opened for %s under this machine's policy: its journal says why.",
+			  login->user);
+	return PAM_PERM_DENIED;
 }
 
 /* One line, since each is dear: it wakes the journal */
@@ -166,10 +188,9 @@ EXPORT int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc,
 	struct args args;
 	int bad_args;
 
-	(void)flags;
 	bad_args = args_parse(pamh, argc, argv, &args);
-	if (check_caller(pamh) < 0 || get_login(pamh, &login) < 0)
-		return PAM_SYSTEM_ERR;
+	if (check_caller(pamh) < 0 || get_login(pamh, flags, &login) < 0)
+		return PAM_PERM_DENIED;
 	if (bad_args)
 		return refuse(&login, &plan_none);
 	if (args.debug)

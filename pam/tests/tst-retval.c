@@ -43,21 +43,21 @@ static const struct {
 	bool confined;
 } cases[] = {
 	{ "unknown argument, user", ANY, USER, "fallback=skip nonsense",
-	  NULL, PLAIN, PAM_SYSTEM_ERR, false },
+	  NULL, PLAIN, PAM_PERM_DENIED, false },
 	{ "unknown fallback, user", ANY, USER, "fallback=maybe",
-	  NULL, PLAIN, PAM_SYSTEM_ERR, false },
+	  NULL, PLAIN, PAM_PERM_DENIED, false },
 	{ "unknown argument, root", ANY, "root", "nonsense",
 	  NULL, PLAIN, PAM_SUCCESS, false },
 	{ "unknown user", ANY, "no such user", "fallback=skip",
-	  NULL, PLAIN, PAM_SYSTEM_ERR, false },
+	  NULL, PLAIN, PAM_PERM_DENIED, false },
 	{ "not root", ANY, USER, "fallback=skip",
-	  NULL, SETEUID, PAM_SYSTEM_ERR, false },
+	  NULL, SETEUID, PAM_PERM_DENIED, false },
 	{ "not on the main thread", ANY, USER, "fallback=skip",
-	  NULL, THREAD, PAM_SYSTEM_ERR, false },
+	  NULL, THREAD, PAM_PERM_DENIED, false },
 	{ "deny, user", ANY, USER, "fallback=deny",
-	  NULL, PLAIN, PAM_SYSTEM_ERR, false },
+	  NULL, PLAIN, PAM_PERM_DENIED, false },
 	{ "deny, exempt user", ANY, USER, "fallback=deny",
-	  "yama-session exempt 1\nuid 65534\nend\n", PLAIN, PAM_SYSTEM_ERR,
+	  "yama-session exempt 1\nuid 65534\nend\n", PLAIN, PAM_PERM_DENIED,
 	  false },
 	{ "deny, root", ANY, "root", "fallback=deny",
 	  NULL, PLAIN, PAM_SUCCESS, false },
@@ -66,7 +66,7 @@ static const struct {
 	{ "strict, root", ANY, "root", "",
 	  NULL, PLAIN, PAM_SUCCESS, false },
 	{ "strict by yama, which is missing", WITHOUT_YAMA, USER, "",
-	  NULL, PLAIN, PAM_SYSTEM_ERR, false },
+	  NULL, PLAIN, PAM_PERM_DENIED, false },
 	{ "strict by yama", WITH_YAMA, USER, "",
 	  NULL, PLAIN, PAM_SUCCESS, true },
 	{ "strict by landlock", WITH_LANDLOCK, USER, "enforcer=landlock",
@@ -76,10 +76,21 @@ static const struct {
 	{ "strict, exempt by group", ANY, USER, "",
 	  "yama-session exempt 1\ngid 65534\nend\n", PLAIN, PAM_SUCCESS, false },
 	{ "strict, another exempt", WITHOUT_YAMA, USER, "",
-	  "yama-session exempt 1\nuid 65533\nend\n", PLAIN, PAM_SYSTEM_ERR,
+	  "yama-session exempt 1\nuid 65533\nend\n", PLAIN, PAM_PERM_DENIED,
 	  false },
 	{ "strict, list cut short", WITHOUT_YAMA, USER, "",
-	  "yama-session exempt 1\nuid 65534\n", PLAIN, PAM_SYSTEM_ERR, false },
+	  "yama-session exempt 1\nuid 65534\n", PLAIN, PAM_PERM_DENIED, false },
+};
+
+/* Who may be told of a refusal: few programs print what a module says */
+static const struct {
+	const char *service;
+	int flags;
+	bool told;
+} ways[] = {
+	{ "case", 0, false },
+	{ "sshd", 0, true },
+	{ "sshd", PAM_SILENT, false },
 };
 
 static void need(bool condition, const char *what)
@@ -132,7 +143,7 @@ static void *open_session(void *pamh)
 	return (void *)(long)pam_open_session(pamh, 0);
 }
 
-static int open_how(pam_handle_t *pamh, enum how how)
+static int open_how(pam_handle_t *pamh, enum how how, int flags)
 {
 	pthread_t thread;
 	void *ret;
@@ -149,18 +160,27 @@ static int open_how(pam_handle_t *pamh, enum how how)
 	default:
 		break;
 	}
-	return pam_open_session(pamh, 0);
+	return pam_open_session(pamh, flags);
 }
 
-/* A conversation would abort pkexec: none may be asked for */
-static int no_talk(int n, const struct pam_message **msg,
-		   struct pam_response **resp, void *data)
+/* One message and no question: its program prints it and goes on */
+static int talk(int n, const struct pam_message **msg,
+		struct pam_response **resp, void *data)
 {
-	(void)n;
-	(void)msg;
+	bool *talked = data;
+
 	(void)resp;
-	*(bool *)data = true;
+	need(n == 1 && msg[0]->msg_style == PAM_ERROR_MSG && !*talked,
+	     "one message");
+	*talked = strstr(msg[0]->msg, "No session can be opened") != NULL;
 	return PAM_CONV_ERR;
+}
+
+/* Of whom nothing is known, or what calls on a thread, is told nothing */
+static bool is_refused(size_t i)
+{
+	return cases[i].open != PAM_SUCCESS && cases[i].how == PLAIN &&
+	       strcmp(cases[i].user, USER) == 0;
 }
 
 static bool sees_pid1(void)
@@ -185,12 +205,12 @@ static int expect(const char *name, const char *call, int is, int should)
 	return 1;
 }
 
-static pam_handle_t *start(size_t i, const char *dir,
+static pam_handle_t *start(size_t i, const char *service, const char *dir,
 			   const struct pam_conv *conv)
 {
 	pam_handle_t *pamh;
 
-	need(pam_start_confdir("case", cases[i].user, conv, dir, &pamh) ==
+	need(pam_start_confdir(service, cases[i].user, conv, dir, &pamh) ==
 	     PAM_SUCCESS, "pam_start_confdir");
 	return pamh;
 }
@@ -207,16 +227,18 @@ static int close_twice(size_t i, pam_handle_t *pamh)
 	return bad;
 }
 
-static int run_case(size_t i, const char *dir)
+static int run_case(size_t i, size_t w, const char *dir)
 {
+	const char *service = ways[w].service;
 	bool talked = false;
-	const struct pam_conv conv = { no_talk, &talked };
+	const struct pam_conv conv = { talk, &talked };
 	pam_handle_t *pamh;
 	int bad = 0;
 
 	empty_run(cases[i].exempt);
-	pamh = start(i, dir, &conv);
-	bad |= expect(cases[i].name, "open", open_how(pamh, cases[i].how),
+	pamh = start(i, service, dir, &conv);
+	bad |= expect(cases[i].name, "open",
+		      open_how(pamh, cases[i].how, ways[w].flags),
 		      cases[i].open);
 	if (cases[i].how != SETEUID)
 		bad |= expect(cases[i].name, "pid 1 seen", sees_pid1(),
@@ -224,28 +246,31 @@ static int run_case(size_t i, const char *dir)
 	/* libpam itself answers for a module that has refused to open */
 	if (cases[i].open != PAM_SUCCESS) {
 		need(pam_end(pamh, cases[i].open) == PAM_SUCCESS, "pam_end");
-		pamh = start(i, dir, &conv);
+		pamh = start(i, service, dir, &conv);
 	}
 	bad |= close_twice(i, pamh);
-	bad |= expect(cases[i].name, "conversation", talked, false);
+	bad |= expect(cases[i].name, "conversation", talked,
+		      ways[w].told && is_refused(i));
 	return bad;
 }
 
-static int fork_case(size_t i, const char *dir, const char *file,
-		     const char *module, const char *below)
+static int fork_case(size_t i, size_t w, const char *dir, const char *module,
+		     const char *below)
 {
-	char line[1024];
+	char line[1024], file[64];
 	int status;
 	pid_t pid;
 
 	snprintf(line, sizeof(line), "session required %s %s\n%s", module,
 		 cases[i].args, below);
+	snprintf(file, sizeof(file), "%s/%s", dir, ways[w].service);
 	write_file(file, line);
 	pid = fork();
 	need(pid >= 0, "fork");
 	if (pid == 0)
-		exit(run_case(i, dir));
+		exit(run_case(i, w, dir));
 	need(waitpid(pid, &status, 0) == pid, "wait");
+	unlink(file);
 	return !WIFEXITED(status) || WEXITSTATUS(status);
 }
 
@@ -255,7 +280,8 @@ int main(int argc, char **argv)
 	static const char *const stacks[] = {
 		"", "session required pam_permit.so\n",
 	};
-	char dir[] = "/tmp/tst-retval.XXXXXX", file[64];
+	const size_t n_ways = sizeof(ways) / sizeof(ways[0]);
+	char dir[] = "/tmp/tst-retval.XXXXXX";
 	int bad = 0, ran = 0;
 
 	if (argc != 2)
@@ -265,14 +291,12 @@ int main(int argc, char **argv)
 		return SKIP;
 	}
 	need(mkdtemp(dir) && chmod(dir, 0755) == 0, dir);
-	snprintf(file, sizeof(file), "%s/case", dir);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		if (!kernel_is(cases[i].kernel))
 			continue;
-		for (size_t s = 0; s < 2; s++, ran++)
-			bad |= fork_case(i, dir, file, argv[1], stacks[s]);
+		for (size_t s = 0; s < 2 * n_ways; s++, ran++)
+			bad |= fork_case(i, s / 2, dir, argv[1], stacks[s % 2]);
 	}
-	unlink(file);
 	rmdir(dir);
 	printf("%d cases ran\n", ran);
 	return bad;

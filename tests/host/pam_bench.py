@@ -26,7 +26,7 @@ from yama_session.native import OwnedFd, checked, lib
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "pam" / "build"
 USER, USER_UID = "nobody", 65534
-PAM_SUCCESS, PAM_SYSTEM_ERR = 0, 4
+PAM_SUCCESS, PAM_PERM_DENIED = 0, 6
 NO_SESSION = 100  # pamsession's status
 LIMIT_MS = 1000
 DEADLINE = 30.0

@@ -17,8 +17,8 @@ from pam_bench import (
     BUILD,
     LIMIT_MS,
     NO_SESSION,
+    PAM_PERM_DENIED,
     PAM_SUCCESS,
-    PAM_SYSTEM_ERR,
     ROOT,
     USER,
     USER_UID,
@@ -193,7 +193,7 @@ def test_bad_reply_counts_as_none(
     script = give(spoil(confining))
     login = log_in(where, script)
     assert len(script.calls) == 1
-    assert (login.open, login.status) == (PAM_SYSTEM_ERR, NO_SESSION)
+    assert (login.open, login.status) == (PAM_PERM_DENIED, NO_SESSION)
 
 
 def empty(call: Message) -> Message:
@@ -224,7 +224,7 @@ def wrong_types(call: Message) -> Message:
 @pytest.mark.parametrize(
     ("args", "user", "code", "words"),
     [
-        ("fallback=deny", USER, PAM_SYSTEM_ERR, ""),
+        ("fallback=deny", USER, PAM_PERM_DENIED, ""),
         (CONFINES, USER, PAM_SUCCESS, "hidden"),
         ("fallback=skip", USER, PAM_SUCCESS, "seen"),
         ("fallback=deny", "root", PAM_SUCCESS, "seen"),
@@ -246,7 +246,7 @@ def test_no_use_of_the_reply_is_the_fallback(
 @pytest.mark.parametrize("answer", [enough, manager_outside])
 @pytest.mark.parametrize("args", ["fallback=deny", CONFINES, "fallback=skip"])
 @pytest.mark.parametrize(
-    ("user", "code", "words"), [(USER, PAM_SYSTEM_ERR, ""), ("root", PAM_SUCCESS, "seen")]
+    ("user", "code", "words"), [(USER, PAM_PERM_DENIED, ""), ("root", PAM_SUCCESS, "seen")]
 )
 def test_refusal_of_a_user_is_no_way_into_the_fallback(
     where: Bench,
@@ -362,7 +362,7 @@ def test_exempt_list_behind_a_link_is_none(where: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("user", "code", "words"), [(USER, PAM_SYSTEM_ERR, ""), ("root", PAM_SUCCESS, "seen")]
+    ("user", "code", "words"), [(USER, PAM_PERM_DENIED, ""), ("root", PAM_SUCCESS, "seen")]
 )
 def test_stdin_on_the_host_proc(
     where: Bench, confining: Reply, user: str, code: int, words: str
@@ -382,7 +382,7 @@ def test_weaker_procfs_is_found_out(where: Bench) -> None:
     """A mount that hides nothing: the module sees pid 1 afterwards, and refuses."""
     with confined(lib.YS_HIDEPID_OFF) as reply:
         login = log_in(where, give(reply))
-    assert (login.open, login.status) == (PAM_SYSTEM_ERR, NO_SESSION)
+    assert (login.open, login.status) == (PAM_PERM_DENIED, NO_SESSION)
 
 
 def test_cwd_on_the_host_proc_moves(where: Bench, confining: Reply) -> None:

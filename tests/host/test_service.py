@@ -242,6 +242,24 @@ def test_procfs_is_handed_out_within_a_limit(service: ServiceBench) -> None:
     assert service.ask("GetDetachedProcfs", uid=1).returncode == 0
 
 
+def test_journal_names_who_is_refused_and_bounds_what_a_user_writes(service: ServiceBench) -> None:
+    properties, long = "org.freedesktop.DBus.Properties", "x" * 100_000
+    for _ in range(limits.LINES_BURST + 10):
+        done = service.ask("Get", "ss", INTERFACE, long, uid=65534, interface=properties)
+        assert "there is no property 'xxx" in done.stderr
+        assert len(done.stderr) < 3000
+    service.ask("CloseSession", "s", "nonsense")
+    with service.login("no-such-user", 7777):
+        pass
+    lines = [line for line in service.log.read_text().splitlines() if "refused " in line]
+    assert max(map(len, lines)) < 3000
+    mine = [line for line in lines if "refused Get of uid 65534 (pid " in line]
+    assert limits.LINES_BURST <= len(mine) < limits.LINES_BURST + 10
+    # What others are refused is not lost among these.
+    assert any("refused CloseSession of uid 0 (pid " in line for line in lines)
+    assert any("refused OpenSession for uid 7777 (:" in line for line in lines)
+
+
 async def flood(address: str, connections: int, calls: int) -> list[MessageType]:
     """Call Status on each connection, all at once, and return the kinds of answers."""
     buses: list[Any] = [await MessageBus(address).connect() for _ in range(connections)]

@@ -45,12 +45,15 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert (caught.value.code, capsys.readouterr().out) == (0, f"yama-session {__version__}\n")
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["run", "--help"], ["status", "--help"]])
+@pytest.mark.parametrize(
+    "argv",
+    [[], ["run"], ["status"], ["policy", "check"], ["policy", "show"], ["policy", "test"]],
+)
 def test_help_documents_the_exit_status(
     argv: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(argv)
+        main([*argv, "--help"])
     assert caught.value.code == 0
     assert "125  the kernel, the service or the policy refused" in capsys.readouterr().out
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from yama_session.doctor import Finding, Severity, known, units
+from yama_session.doctor import Finding, Severity, known, machine, units
 from yama_session.pamd import edited_by_hand
 
 pytestmark = pytest.mark.unit
@@ -44,6 +44,15 @@ def test_option_that_keeps_sessions_from_being_confined_is_named(
 
 def test_unit_that_is_not_there_is_no_finding() -> None:
     assert list(units.options([{"Id": "ssh.service", "LoadState": "not-found"}])) == []
+
+
+@pytest.mark.parametrize("said", ["", "not-found"])  # by systemd before 253, and since
+def test_service_that_is_not_installed_is_said_so(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "systemctl", lambda *_: said)
+    (found,) = machine.examine_service()
+    assert (found.severity, found.message) == (Severity.PROBLEM, "is not installed")
 
 
 def test_every_other_procfs_is_named() -> None:

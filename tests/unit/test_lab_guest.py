@@ -1,11 +1,14 @@
 """The verdict on a guest, and the QEMU line that starts it."""
 
+import threading
+import time
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from kernel_lab import console
 from kernel_lab.errors import Exit, LabError
-from kernel_lab.guest import GuestOptions, GuestResult, prepare
+from kernel_lab.guest import GuestOptions, GuestResult, _boot, prepare
 from kernel_lab.qemu import Machine
 
 HEALTHY = "[    0.000000] Linux version 6.12.117\n[    1.2] systemd[1]: Hostname set to <guest>.\n"
@@ -122,3 +125,22 @@ def test_instructions_are_counted_only_if_asked() -> None:
 def test_guest_that_cannot_be_is_refused(options: GuestOptions, said: str, tmp_path: Path) -> None:
     with pytest.raises(LabError, match=said):
         prepare("6.12", ["true"], options, tmp_path)
+
+
+class Talker:
+    """A machine that says more on its standard error than a pipe holds."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.console, self.status = scratch / "console", scratch / "status"
+
+    def argv(self) -> list[str]:
+        script = "head -c 300000 /dev/zero | tr '\\0' x >&2; echo out; echo 3 >$0"
+        return ["sh", "-c", script, str(self.status)]
+
+
+def test_a_guest_that_says_much_is_not_stopped_by_it(tmp_path: Path) -> None:
+    begin = time.monotonic()
+    made = _boot(cast(Any, Talker(tmp_path)), 20.0, None, threading.Event())
+    assert time.monotonic() - begin < 15
+    assert (made.status, made.output, made.timed_out) == (3, "out\n", False)
+    assert made.console.count("x") == 300000

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from yama_session import ServiceError
 from yama_session.cli import main
-from yama_session.cli._table import Colour, coloured, printable, table, width
+from yama_session.cli._table import Colour, coloured, printable, table, width, wrapped
 from yama_session.cli.list import Drawing, EventLines, sessions_table
 from yama_session.doctor.processes import account_range
 from yama_session.levels import View
@@ -195,8 +196,34 @@ def test_a_table_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     lines = table(["ID", "A", "B"], rows).splitlines()
     assert max(map(width, lines)) <= 50
-    assert "…" in lines[1]
-    assert lines[2].split() == ["22", "short", "-"]
+    # Nothing is cut: it goes on in the next line.
+    assert "".join(lines).count("a") == 60
+    assert "".join(lines).count("b") == 40
+    assert lines[-1].split() == ["22", "short", "-"]
+
+
+def test_a_table_that_cannot_fit_has_a_line_for_each_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal(monkeypatch, 60)
+    monkeypatch.setenv("NO_COLOR", "1")
+    text = sessions_table([{**SESSION, "id": "0123abcd", "rhost": "2001:db8::1234:5678"}])
+    assert max(map(width, text.splitlines())) <= 60
+    assert "ID        0123abcd" in text
+    assert "RHOST     2001:db8::1234:5678" in text
+    assert text.count("\n") == 10
+
+
+def test_a_text_goes_on_in_the_next_line_and_is_cut_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = "problem  " + "pam: ".join(["word"] * 20) + " /a/path/" + "x" * 90
+    assert wrapped(text, 9) == [text]
+    terminal(monkeypatch, 60)
+    for colour in (text, text.replace("problem", coloured("problem", Colour.BAD))):
+        lines = wrapped(colour, 9)
+        plain = [re.sub("\x1b.*?m", "", line) for line in lines]
+        assert max(map(len, plain)) <= 60
+        assert all(line.startswith(" " * 9) for line in plain[1:])
+        assert "".join(plain).replace(" ", "") == text.replace(" ", "")
 
 
 def test_width_counts_columns_not_characters() -> None:

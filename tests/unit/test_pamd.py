@@ -16,6 +16,7 @@ from yama_session.pamd import (
     Services,
     landlock_edits,
     misplaced,
+    own_arguments,
     parse,
     undo_edits,
 )
@@ -275,3 +276,25 @@ def test_doctor_finds_debian_s_place_too_early_under_landlock(
     found = list(pam.examine(Services(directories), landlock=True))
     early = {item.subject.split(":")[0] for item in found if "before pam_limits" in item.message}
     assert early == {"sshd"}
+
+
+def test_arguments_that_somebody_has_set_are_told_from_the_profile_s(tmp_path: Path) -> None:
+    profile = Path(__file__).parents[2] / "pam/yama-session"
+    ours = "session required pam_yama_session.so "
+
+    def found(name: str, text: str) -> list[str]:
+        return own_arguments(parse(tmp_path / name, text), profile)
+
+    assert found("common-session", f"{ours} fallback=strict\n") == []
+    assert found("common-session", f"{ours}fallback=deny  debug\n") == ["fallback=deny debug"]
+    assert found("sshd", f"{ours}fallback=deny\n") == []
+    assert own_arguments(parse(tmp_path / "common-x", ours), tmp_path / "none") == []
+
+
+def test_a_greeter_s_service_needs_no_module(tmp_path: Path) -> None:
+    greeter = "auth required pam_permit.so\nsession required pam_unix.so\n"
+    services = write(tmp_path, lightdm_greeter=greeter, lightdm=greeter)
+    found = {item.subject: item.severity for item in pam.examine(services, landlock=True)}
+    assert found["lightdm-greeter"] is Severity.NOTE
+    assert found["lightdm"] is Severity.PROBLEM
+    assert [edit.file.name for edit in landlock_edits((tmp_path,))] == ["lightdm"]

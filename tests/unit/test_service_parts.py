@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -10,8 +11,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from dbus_next.constants import MessageType
+from dbus_next.message import Message
 
 from yama_session.errors import AccountMissing
 from yama_session.levels import Mode, View
@@ -20,7 +24,9 @@ from yama_session.policy import PRESETS, Limits, Login, Policy, parse
 from yama_session.service import accounts, leader, limits
 from yama_session.service.accounts import Accounts
 from yama_session.service.alive import hold
+from yama_session.service.caller import Authorization
 from yama_session.service.confinement import would
+from yama_session.service.connection import Connection
 from yama_session.service.manager import Manager
 from yama_session.service.notify import Notifier, stored_fds
 from yama_session.service.records import Records, Session, write_atomically
@@ -182,6 +188,73 @@ def test_bucket_is_per_uid_and_fills_again() -> None:
             break
         except TooManySessions:
             assert time.monotonic() < deadline
+
+
+def test_lines_of_a_uid_are_few_and_tell_what_is_left_out() -> None:
+    lines = limits.Lines(burst=2, per_second=50.0)
+    assert [lines.bounded(1, "no") for _ in range(4)] == ["no", "no", None, None]
+    assert lines.bounded(2, "no") == "no"
+    assert [lines.bounded(0, "no") for _ in range(9)] == ["no"] * 9
+    deadline = time.monotonic() + 5
+    while (said := lines.bounded(1, "no")) is None:
+        assert time.monotonic() < deadline
+    assert re.fullmatch(r"no \(\d+ more of uid 1 are left out\)", said)
+
+
+class Bus:
+    """A bus to which questions go and from which nothing comes by itself."""
+
+    def __init__(self) -> None:
+        self.asked: list[Message] = []
+
+    def next_serial(self) -> int:
+        return len(self.asked) + 1
+
+    async def send(self, message: Message) -> None:
+        self.asked.append(message)
+
+
+def reply(serial: int, sender: str, signature: str, body: list[object]) -> Message:
+    return Message(
+        message_type=MessageType.METHOD_RETURN,
+        reply_serial=serial,
+        sender=sender,
+        signature=signature,
+        body=body,
+    )
+
+
+@pytest.mark.parametrize("owner", [":1.7", ":1.9"])
+def test_answers_count_only_from_whom_they_were_asked(owner: str) -> None:
+    async def ask() -> tuple[object, object]:
+        connection, bus = Connection(lambda _, __: None), Bus()
+        connection._bus = cast(Any, bus)
+
+        async def answer(doing: Any, *replies: Message) -> object:
+            task = asyncio.create_task(doing)
+            for each in replies:
+                while len(bus.asked) < each.reply_serial:
+                    await asyncio.sleep(0)
+                connection._on_message(each)
+            return await task
+
+        there = await answer(
+            connection.connected(":1.5"),
+            reply(1, ":1.9", "b", [True]),
+            reply(1, "org.freedesktop.DBus", "b", [False]),
+        )
+        granted = await answer(
+            connection.authorized(":1.5", "act", {}, interactive=False),
+            reply(2, ":1.7", "(bba{ss})", [[True, False, {}]]),
+            reply(3, ":1.9", "s", [":1.7"]),
+            reply(3, "org.freedesktop.DBus", "s", [owner]),
+        )
+        return there, granted
+
+    there, granted = asyncio.run(asyncio.wait_for(ask(), 5))
+    assert there is False
+    assert isinstance(granted, Authorization)
+    assert granted.granted is (owner == ":1.7")
 
 
 def test_pid_behind_a_pidfd() -> None:

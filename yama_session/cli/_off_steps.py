@@ -9,7 +9,7 @@ from pathlib import Path
 from yama_session.cli._steps import Step, command
 from yama_session.cli._who import programs
 from yama_session.doctor.machine import AT_UNIT, GRANTS_UNIT, RUN_DIR, STATE_DIR, UNIT, systemctl
-from yama_session.pamd import MODULE, parse, undo_edits
+from yama_session.pamd import MODULE, Line, own_arguments, parse, undo_edits
 
 _PAM_DIR = Path("/etc/pam.d")
 
@@ -52,15 +52,23 @@ def program_steps() -> Iterator[Step]:
 
 
 def leftovers() -> list[str]:
-    """Return where lines of the module stand below /etc/pam.d, as ``file:line``.
+    """Return where lines of the module stand below /etc/pam.d, as ``file:line``."""
+    return [line.place for line in _lines()]
+
+
+def arguments_lost() -> list[str]:
+    """Return what the module was told by hand, and will not be when it is switched on again."""
+    return own_arguments(_lines())
+
+
+def _lines() -> Iterator[Line]:
+    """Yield the lines of the module below /etc/pam.d.
 
     Copies that editors and packages leave there are not looked at: nothing uses them.
     """
-    found = []
     for file in sorted(_PAM_DIR.iterdir()):
         if _COPY.search(file.name):
             continue
         text = file.read_text(errors="replace") if file.is_file() else ""
         if MODULE in text:
-            found += [line.place for line in parse(file, text) if line.loads(MODULE)]
-    return found
+            yield from (line for line in parse(file, text) if line.loads(MODULE))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from yama_session.cli._table import Colour, coloured, printable
+from yama_session.cli._table import Colour, coloured, printable, wrapped
 from yama_session.reach import Answer, Verdict
 from yama_session.scope import DomainInfo, by_programs, supported
+
+#: Where what is said of a word begins.
+INDENT = 12
 
 _COLOURS = {
     Verdict.YES: Colour.GOOD,
@@ -27,9 +30,9 @@ def answer_plain(answer: Answer) -> dict[str, object]:
 def answer_lines(what: str, answer: Answer) -> list[str]:
     """Return an answer for people."""
     word = coloured(answer.verdict.value, _COLOURS[answer.verdict])
-    lines = [f"{what + ':':<12}{word}: {printable(answer.reason)}"]
+    lines = wrapped(f"{what + ':':<12}{word}: {printable(answer.reason)}", INDENT)
     if answer.change:
-        lines.append(f"{'':<12}what would change it: {printable(answer.change)}")
+        lines += wrapped(f"{'':<12}what would change it: {printable(answer.change)}", INDENT)
     return lines
 
 

@@ -15,14 +15,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import sys
-import textwrap
 from collections.abc import Iterator, Sequence
 
 from yama_session.audit import Channel, Family, Finding, Report, Target, Verdict, audit
 from yama_session.cli._exit import ExitCode
-from yama_session.cli._table import Colour, coloured, printable, table
+from yama_session.cli._table import Colour, coloured, printable, table_blocks, wrapped
 
 HELP = "try what this session can learn of processes outside"
 
@@ -94,7 +91,7 @@ def _lines(report: Report, *, everything: bool) -> Iterator[str]:
     yield f"target:      {report.target}, {_KINDS[report.kind]}"
     yield f"confined by: {' and '.join(report.confined_by) or 'nothing that is known'}"
     for note in report.notes:
-        yield f"note:        {note}"
+        yield from wrapped(f"note:        {note}", 13)
     shown = [
         (channel, finding)
         for channel, finding in report.findings
@@ -107,7 +104,7 @@ def _lines(report: Report, *, everything: bool) -> Iterator[str]:
         yield ""
         yield coloured("what closes them", Colour.HEAD)
     for number, text in enumerate(remedies, 1):
-        yield from _wrapped(f"{number:>2}  ", text)
+        yield from wrapped(f"{number:>2}  {printable(text)}", 4)
     yield ""
     yield ", ".join(f"{report.count(verdict)} {verdict.value}" for verdict in Verdict)
 
@@ -122,11 +119,12 @@ def _rows(shown: Sequence[tuple[Channel, Finding]], remedies: Sequence[str]) -> 
         )
         for channel, finding in shown
     ]
-    head, *rows = table(("verdict", "by", "channel", "how it is known"), cells).splitlines()
-    yield head
-    for row, (_, finding) in zip(rows, shown, strict=True):
+    head, *rows = table_blocks(("verdict", "by", "channel", "how it is known"), cells)
+    yield from head
+    for (first, *rest), (_, finding) in zip(rows, shown, strict=True):
         word = finding.verdict.value
-        yield coloured(word, _COLOURS[finding.verdict]) + row.removeprefix(word)
+        yield first.replace(word, coloured(word, _COLOURS[finding.verdict]), 1)
+        yield from rest
 
 
 def _remedy(channel: Channel) -> str:
@@ -134,13 +132,3 @@ def _remedy(channel: Channel) -> str:
     if not channel.closed_by:
         return f"nothing: {channel.note}"
     return f"{channel.closed_by} ({channel.note})" if channel.note else channel.closed_by
-
-
-def _wrapped(mark: str, text: str) -> Iterator[str]:
-    """Yield the lines of a text behind a mark, as wide as the terminal if it is one."""
-    text = printable(text)
-    if not sys.stdout.isatty():
-        yield mark + text
-        return
-    width = max(shutil.get_terminal_size().columns, 40)
-    yield from textwrap.wrap(text, width, initial_indent=mark, subsequent_indent=" " * len(mark))

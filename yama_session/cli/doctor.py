@@ -13,8 +13,11 @@ from collections.abc import Iterable, Iterator
 
 from yama_session.cli._exit import ExitCode
 from yama_session.cli._root import require_root
-from yama_session.cli._table import Colour, coloured, printable
+from yama_session.cli._table import Colour, coloured, printable, wrapped
 from yama_session.doctor import Finding, Severity, examine
+
+#: Where a finding begins, behind the word for how bad it is.
+_INDENT = 9
 
 HELP = "find what keeps the policy from holding, and what to do"
 
@@ -67,9 +70,9 @@ def _lines(findings: list[Finding], *, everything: bool) -> Iterator[str]:
             continue
         word = coloured(f"{finding.severity.value:<7}", _COLOURS[finding.severity])
         what = printable(f"{finding.subject}: {finding.message}")
-        yield f"{word}  {finding.check}: {what}"
+        yield from wrapped(f"{word}  {finding.check}: {what}", _INDENT)
         if finding.advice:
-            yield f"{'':<9}{printable(finding.advice)}"
+            yield from wrapped(" " * _INDENT + printable(finding.advice), _INDENT)
     problems = _problems(findings)
     fine = sum(finding.severity is Severity.OK for finding in findings)
     yield f"{problems or 'no'} problem{'s' * (problems != 1)}, {fine} checks in order"

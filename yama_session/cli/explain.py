@@ -19,8 +19,14 @@ from dataclasses import replace
 
 from yama_session.cli._arguments import pid
 from yama_session.cli._exit import ExitCode
-from yama_session.cli._reach_text import answer_lines, answer_plain, domain_plain, domain_text
-from yama_session.cli._table import Colour, coloured, printable
+from yama_session.cli._reach_text import (
+    INDENT,
+    answer_lines,
+    answer_plain,
+    domain_plain,
+    domain_text,
+)
+from yama_session.cli._table import Colour, coloured, printable, wrapped
 from yama_session.cli._viewer import Viewer, source_of, viewer_from
 from yama_session.reach import Reach, Task, reach
 
@@ -86,13 +92,14 @@ def _lines(found: Reach, viewer: Viewer) -> list[str]:
     lines = []
     for word, task in (("viewer", found.pair.viewer), ("target", found.pair.target)):
         who = printable(f"{task}, uid {task.uid.real}")
-        lines.append(f"{word + ':':<12}{coloured(who, Colour.HEAD)}, {domain_text(task.domain)}")
+        told = f"{coloured(who, Colour.HEAD)}, {domain_text(task.domain)}"
+        lines += wrapped(f"{word + ':':<12}{told}", INDENT)
         if word == "viewer" and viewer.source:
-            lines.append(f"{'':<12}by {printable(viewer.source)}")
-    lines.append(f"{'level:':<12}{found.level.scope.value}: {found.level.source}")
+            lines += wrapped(f"{'':<12}by {printable(viewer.source)}", INDENT)
+    lines += wrapped(f"{'level:':<12}{found.level.scope.value}: {found.level.source}", INDENT)
     for word in ("visible", "readable", "attachable"):
         lines += answer_lines(word, getattr(found, word))
     unjudged = _unjudged(found)
     if unjudged:
-        lines.append(f"{'not judged:':<12}{', '.join(unjudged)}")
+        lines += wrapped(f"{'not judged:':<12}{', '.join(unjudged)}", INDENT)
     return lines

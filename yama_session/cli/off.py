@@ -19,7 +19,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from yama_session.cli._exit import ExitCode
-from yama_session.cli._off_steps import leftovers, pam_steps, program_steps, unit_steps
+from yama_session.cli._off_steps import (
+    arguments_lost,
+    leftovers,
+    pam_steps,
+    program_steps,
+    unit_steps,
+)
 from yama_session.cli._root import require_root
 from yama_session.cli._steps import Step
 from yama_session.cli._table import printable
@@ -44,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Switch off."""
     require_root("it changes PAM's services and systemd's units")
-    still = list(confined())
+    still, lost = list(confined()), arguments_lost()
     done = list(_take(pam_steps(), args))
     left = [] if args.dry_run else leftovers()
     if left:
@@ -54,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         )
     done += _take(unit_steps(), args)
     done += _take(program_steps(), args)
-    _print(args, done, still)
+    _print(args, done, still, lost)
     return ExitCode.OK
 
 
@@ -79,21 +85,29 @@ def _take(steps: Iterable[Step], args: argparse.Namespace) -> Iterator[Step]:
         yield step
 
 
-def _print(args: argparse.Namespace, done: list[Step], still: list[Confined]) -> None:
+def _print(
+    args: argparse.Namespace, done: list[Step], still: list[Confined], lost: list[str]
+) -> None:
     if args.json:
         plain = {
             "dry_run": args.dry_run,
             "steps": [step.text for step in done],
+            "arguments_lost": lost,
             "still_confined": [item.plain() for item in still],
         }
         print(json.dumps(plain, indent=2))
     else:
-        print("\n".join(_lines(done, still)))
+        print("\n".join(_lines(done, still, lost)))
 
 
-def _lines(done: list[Step], still: list[Confined]) -> Iterator[str]:
+def _lines(done: list[Step], still: list[Confined], lost: list[str]) -> Iterator[str]:
     if not done:
         yield "already off: nothing to do"
+    for words in lost:
+        yield (
+            f"the module's line said {printable(words)!r}: 'pam-auth-update --enable' writes the "
+            "profile's own arguments, so change the line again afterwards"
+        )
     if still:
         yield "still confined, until these processes exit:"
         yield from (f"  {printable(item)}" for item in still)

@@ -18,7 +18,7 @@ from typing import Any
 
 from yama_session.cli._exit import ExitCode
 from yama_session.cli._root import require_root
-from yama_session.cli._table import printable
+from yama_session.cli._table import printable, wrapped
 from yama_session.doctor.pilot import Losses, Task, by_user, losses, tasks
 from yama_session.errors import AccountError
 from yama_session.policy import Login, Source, understand
@@ -53,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([_plain(user) for user in found], indent=2))
     else:
-        print("\n".join(printable(line) for user in found for line in _lines(user)) or _NOBODY)
+        lines = [printable(line) for user in found for line in _lines(user)]
+        print("\n".join(part for line in lines for part in wrapped(line, 4)) or _NOBODY)
     return ExitCode.OK
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from yama_session import DomainError, KernelUnsupported, ServiceError, describe
 from yama_session.cli._exit import ExitCode
-from yama_session.cli._table import Colour, coloured, printable
+from yama_session.cli._table import Colour, coloured, printable, wrapped
 from yama_session.enforcers import ENFORCERS
 from yama_session.enforcers.bpf.state import SWITCHED_OFF
 from yama_session.levels import Scope, View
@@ -113,7 +113,7 @@ def _lines(status: Mapping[str, Any]) -> list[str]:
 
 
 def _line(what: str, value: str) -> str:
-    return f"{coloured(what, Colour.FAINT)}: {value}"
+    return "\n".join(wrapped(f"{coloured(what, Colour.FAINT)}: {value}", 2))
 
 
 def _state(word: str) -> str:

@@ -4,7 +4,7 @@ from yama_session.pamd.arguments import Arguments, arguments
 from yama_session.pamd.edit import Edit, landlock_edits, undo_edits
 from yama_session.pamd.lines import Line, PamError, parse
 from yama_session.pamd.place import Misplaced, misplaced
-from yama_session.pamd.profile import SAVED, edited_by_hand
+from yama_session.pamd.profile import SAVED, edited_by_hand, own_arguments
 from yama_session.pamd.stack import DIRECTORIES, GREETERS, MODULE, ROOT_ONLY, Services
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "edited_by_hand",
     "landlock_edits",
     "misplaced",
+    "own_arguments",
     "parse",
     "undo_edits",
 ]

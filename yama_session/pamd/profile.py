@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
+
+from yama_session.pamd.lines import Line
+from yama_session.pamd.stack import MODULE
 
 #: Where it keeps what it has written.
 SAVED = Path("/var/lib/pam/session")
+
+_PROFILE = Path("/usr/share/pam-configs/yama-session")
 
 _BEGINS = "# here are the per-package modules"
 _ENDS = "# end of pam-auth-update config"
@@ -32,6 +38,27 @@ def edited_by_hand(common: Path, saved: Path = SAVED) -> bool:
         return True
     block = text.partition(_BEGINS)[2].partition(_ENDS)[0]
     return _modules(block) != _modules(before)
+
+
+def own_arguments(lines: Iterable[Line], profile: Path = _PROFILE) -> list[str]:
+    """Return the arguments of the module's lines in the common files that somebody has changed.
+
+    pam-auth-update keeps them, until the profile is disabled: then it forgets them.
+
+    Args:
+        lines: lines of all files.
+        profile: what it would write.
+    """
+    try:
+        usual = profile.read_text(encoding="utf-8").partition(f"{MODULE}.so")[2]
+    except OSError:
+        return []
+    found = (
+        " ".join(line.arguments.split())
+        for line in lines
+        if line.loads(MODULE) and line.file.name.startswith("common-")
+    )
+    return [each for each in dict.fromkeys(found) if each != " ".join(usual.split())]
 
 
 def _modules(text: str) -> Counter[str]:

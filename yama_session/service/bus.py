@@ -37,7 +37,7 @@ from yama_session.service.interface import (
     Access,
     introspection,
 )
-from yama_session.service.limits import Slots
+from yama_session.service.limits import Lines, Slots
 from yama_session.service.refusal import AccessDenied, InvalidArgument, Refusal
 
 _log = logging.getLogger(__name__)
@@ -47,6 +47,12 @@ _SLOW = 0.4
 
 #: How many calls with descriptors may wait: the table of descriptors is for logins.
 _MAX_HOLDING = 64
+
+#: No text of a refusal is longer: it may repeat what the caller has sent.
+_MAX_TEXT = 2048
+
+#: The uid of a caller that has gone: no real one.
+_NOBODY = -1
 
 _MACHINE_ID = Path("/etc/machine-id")
 
@@ -115,6 +121,7 @@ class Service:
         self._connection = Connection(self._on_call, polkit_limit)
         self._turn = asyncio.Lock()
         self._patient = Slots("calls that wait for an answer")
+        self._lines = Lines()
         self._holding = 0
 
     async def connect(self) -> None:
@@ -143,11 +150,13 @@ class Service:
 
     async def _serve(self, message: Message, access: Access, fds: list[OwnedFd]) -> None:
         try:
-            if access in (Access.ROOT, Access.LEADER):
-                await self._serve_now(message, fds)
+            if access is Access.LEADER:  # a login does not wait for the bus to be asked
+                await self._serve_now(message, fds, None)
+            elif access is Access.ROOT:
+                await self._serve_at_once(message, fds)
             elif access is Access.ANYONE:
                 async with self._turn:
-                    await self._serve_now(message, fds)
+                    await self._serve_at_once(message, fds)
             else:
                 await self._serve_patiently(message, fds)
         finally:
@@ -155,20 +164,34 @@ class Service:
             for fd in fds:
                 fd.close()
 
+    async def _serve_at_once(self, message: Message, fds: list[OwnedFd]) -> None:
+        try:
+            caller = await self._caller(message)
+        except Refusal as error:
+            await self._send(message, self._refused(message, error, None))
+            return
+        await self._serve_now(message, fds, caller)
+
     async def _serve_patiently(self, message: Message, fds: list[OwnedFd]) -> None:
         """Let the call wait outside the line, if its user has not too many that do."""
         with ExitStack() as slot:
             async with self._turn:
+                caller = None
                 try:
                     caller = await self._caller(message)
                     slot.enter_context(self._patient.take(caller.uid))
                 except Refusal as error:
-                    await self._send(message, _refused(message, error))
+                    await self._send(message, self._refused(message, error, caller))
                     return
-            await self._serve_now(message, fds, caller)
+            await self._serve_now(message, fds, caller, patient=True)
 
     async def _serve_now(
-        self, message: Message, fds: list[OwnedFd], caller: Caller | None = None
+        self,
+        message: Message,
+        fds: list[OwnedFd],
+        caller: Caller | None,
+        *,
+        patient: bool = False,
     ) -> None:
         what = f"{message.member} of {message.sender}"
         reply = Reply()
@@ -177,13 +200,13 @@ class Service:
         try:
             answer, reply = await self._answer(message, fds, caller)
         except Refusal as error:
-            answer = _refused(message, error)
+            answer = self._refused(message, error, caller)
         except Exception:
             _log.exception("%s failed", what)
             answer = Message.new_error(
                 message, f"{DBUS}.Error.Failed", "internal error: see the journal of the service"
             )
-        if caller is None and loop.time() - start > _SLOW:
+        if not patient and loop.time() - start > _SLOW:
             _log.warning("%s took %.0f ms", what, 1000 * (loop.time() - start))
         try:
             await self._send(message, answer)
@@ -204,7 +227,7 @@ class Service:
         if message.path != OBJECT_PATH:
             raise Unknown("UnknownObject", f"there is no object {message.path}")
         if interface == f"{DBUS}.Properties":
-            return self._property(message, caller or await self._caller(message)), Reply()
+            return self._property(message, _known(caller)), Reply()
         method = METHODS.get(message.member) if interface == INTERFACE else None
         if method is None:
             raise Unknown("UnknownMethod", f"there is no {interface}.{message.member}")
@@ -212,8 +235,7 @@ class Service:
         if method.access is Access.LEADER:
             reply = await self._handler.login(message.body, fds)
         else:
-            caller = caller or await self._caller(message)
-            reply = await self._handler.call(method.name, caller, message.body, fds)
+            reply = await self._handler.call(method.name, _known(caller), message.body, fds)
         answer = Message.new_method_return(
             message,
             method.result_signature,
@@ -241,6 +263,17 @@ class Service:
             raise Unknown("PropertyReadOnly", f"{item.name} cannot be set")
         value = variant(self._handler.properties(caller)[item.name], item.kind)
         return Message.new_method_return(message, "v", [value])
+
+    def _refused(self, message: Message, error: Refusal, caller: Caller | None) -> Message:
+        """Return the answer that refuses a call, and say so in the journal, not too often."""
+        text = str(error)
+        if len(text) > _MAX_TEXT:
+            text = f"{text[:_MAX_TEXT]}…"
+        uid, who = _whose(message, caller)
+        line = self._lines.bounded(uid, f"refused {message.member} {who}: {text}")
+        if line is not None:
+            _log.info("%s", line)
+        return Message.new_error(message, error.bus_name, text)
 
     async def _caller(self, message: Message) -> Caller:
         name = message.sender
@@ -280,6 +313,18 @@ def _check_signature(message: Message, signature: str) -> None:
         raise InvalidArgument(f"{message.member} takes '{signature}', not '{message.signature}'")
 
 
-def _refused(message: Message, error: Refusal) -> Message:
-    _log.info("refused %s of %s: %s", message.member, message.sender, error)
-    return Message.new_error(message, error.bus_name, str(error))
+def _known(caller: Caller | None) -> Caller:
+    """Return the caller, whom only a login is served without."""
+    assert caller is not None
+    return caller
+
+
+def _whose(message: Message, caller: Caller | None) -> tuple[int, str]:
+    """Return the uid that has caused a refusal, and who that is for the journal."""
+    if caller is not None:
+        return caller.uid, f"of uid {caller.uid} (pid {caller.pid}, {message.sender})"
+    login = METHODS["OpenSession"]
+    if _access(message) is login.access and message.signature == login.signature:
+        uid = int(message.body[2])
+        return uid, f"for uid {uid} ({message.sender})"
+    return _NOBODY, f"of {message.sender}, whom the bus does not know"

@@ -53,7 +53,7 @@ class Connection:
         self._polkit_limit = polkit_limit
         self._bus: MessageBus | None = None
         self._writing = asyncio.Lock()
-        self._asked: dict[int, asyncio.Future[Message]] = {}
+        self._asked: dict[int, tuple[str, asyncio.Future[Message]]] = {}
         self._gone: dict[str, Callable[[], None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -158,6 +158,8 @@ class Connection:
             return Authorization(False, False, f"polkit did not answer within {limit:g} s")
         if answer.message_type is not MessageType.METHOD_RETURN:
             return Authorization(False, False, f"polkit cannot be asked: {answer.error_name}")
+        if answer.sender != await self._ask_bus("GetNameOwner", _POLKIT):
+            return Authorization(False, False, "the answer did not come from polkit")
         granted, challenge, told = answer.body[0]
         reason = "the dialog was dismissed" if "polkit.dismissed" in told else "not authorized"
         return Authorization(granted, challenge, reason)
@@ -178,8 +180,9 @@ class Connection:
                 if not owner:
                     self._vanished(name)
             return False
-        asked = self._asked.pop(message.reply_serial, None)
-        if asked is None or asked.done():
+        whom, asked = self._asked.get(message.reply_serial, ("", None))
+        # The bus cannot be somebody else; of others it tells the unique name only.
+        if asked is None or asked.done() or (whom == DBUS and message.sender != DBUS):
             return False
         asked.set_result(message)
         return True
@@ -210,7 +213,7 @@ class Connection:
         assert self._bus is not None
         question.serial = self._bus.next_serial()
         reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self._asked[question.serial] = reply
+        self._asked[question.serial] = (question.destination, reply)
         try:
             await self.send(question)  # a limit must not end the writing
             return await asyncio.wait_for(reply, limit)

@@ -1,4 +1,4 @@
-"""Limits on what a user can make the service allocate."""
+"""Limits on what a user can make the service allocate, and write to the journal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ NEARLY = 0.8
 PROCFS_BURST = 64
 PROCFS_PER_SECOND = 1.0
 
-#: How many uids are remembered for that.
+#: How many lines in the journal one uid may cause at once, and per second.
+LINES_BURST = 20
+LINES_PER_SECOND = 0.1
+
+#: How many uids are remembered for these.
 _MAX_UIDS = 1024
 
 
@@ -124,13 +128,41 @@ class Bucket:
         Raises:
             TooManySessions: it has had too many.
         """
+        if not self.has_room(uid):
+            raise TooManySessions(
+                f"uid {uid} had {self._burst} procfs instances: wait {1 / self._rate:g} s"
+            )
+
+    def has_room(self, uid: int) -> bool:
+        """Count one more for ``uid``, unless it has had too many."""
         now = time.monotonic()
         full_at = max(self._full_at.pop(uid, now), now) + 1 / self._rate
         if full_at - now > self._burst / self._rate:
             self._full_at[uid] = full_at - 1 / self._rate
-            raise TooManySessions(
-                f"uid {uid} had {self._burst} procfs instances: wait {1 / self._rate:g} s"
-            )
+            return False
         while len(self._full_at) >= _MAX_UIDS:
             del self._full_at[next(iter(self._full_at))]
         self._full_at[uid] = full_at
+        return True
+
+
+class Lines:
+    """Lets each uid cause some lines in the journal at once, then few; root any number."""
+
+    def __init__(self, burst: int = LINES_BURST, per_second: float = LINES_PER_SECOND) -> None:
+        self._bucket = Bucket(burst, per_second)
+        self._left_out: Counter[int] = Counter()
+
+    def bounded(self, uid: int, line: str) -> str | None:
+        """Return a line as it may be written, ``None`` if it may not.
+
+        Args:
+            uid: who has caused it.
+            line: the line; it says how many of the same uid were left out before it.
+        """
+        if uid and not self._bucket.has_room(uid):
+            if uid in self._left_out or len(self._left_out) < _MAX_UIDS:
+                self._left_out[uid] += 1
+            return None
+        count = self._left_out.pop(uid, 0)
+        return f"{line} ({count} more of uid {uid} are left out)" if count else line

@@ -4,7 +4,8 @@
 from collections.abc import Iterator
 
 import pytest
-from logins import Login, end_logins, sessions, sh, wait_for
+from logins import SSH, Login, end_logins, sessions, sh, wait_for
+from stack import module_arguments
 from stacks import STACKS, USER, Stack, prepare
 
 NAMES = [stack.name for stack in STACKS]
@@ -76,3 +77,41 @@ class TestWithoutTheService:
             else:
                 assert (seen.domain, seen.init) == ("none", True)
         assert sh("systemctl is-active yama-session").status != 0
+
+
+SENTENCE = f"No session can be opened for {USER} under this machine's policy"
+SU = "su: cannot open session: Permission denied"
+SUDO = "sudo: pam_open_session: Permission denied"
+
+
+@pytest.fixture(scope="class")
+def refusing() -> Iterator[None]:
+    """A word in the module's line that it does not know: it refuses every user."""
+    with module_arguments("debg"):
+        yield
+
+
+@pytest.mark.usefixtures("refusing")
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("command", "shown"),
+        [
+            (f"{' '.join(SSH)} {USER}@localhost true", [SENTENCE]),
+            (f"script -qec 'login -f {USER}' /dev/null", [SENTENCE, "Permission denied"]),
+            (f"su {USER} -c true", [SENTENCE, SU]),
+            (f"su -l {USER} -c true", [SENTENCE, SU]),
+            (f"sudo -u {USER} true", [SUDO]),
+            (f"sudo -i -u {USER} true", [SENTENCE, SUDO]),
+        ],
+    )
+    def test_user_is_told(self, command: str, shown: list[str]) -> None:
+        done = sh(command)
+        assert done.status not in (0, 124), done.out
+        for text in shown:
+            assert text in done.out
+
+    def test_pkexec_refuses_and_does_not_abort(self) -> None:
+        done = sh(f"pkexec --user {USER} true")
+        assert done.status == 127, done.out
+        assert "pam_open_session() failed: Permission denied" in done.out
+        assert SENTENCE not in done.out
