@@ -120,7 +120,7 @@ def bob() -> Iterator[Login]:
     if RELEASE == "bookworm":  # Debian 13's refuses to be
         assert sh(f"install -m 4755 /usr/bin/bwrap {BWRAP}").status == 0
     with policy(CONFINED), Login("bob") as login:
-        assert "view=domain" in login.domain()
+        assert "view=user" in login.domain()
         login.check(HOME)
         yield login
 
@@ -251,7 +251,7 @@ def carol(bob: Login) -> Iterator[Login]:
     """A confined login whose user may become root."""
     assert bob.user == "bob"
     with Login("carol") as login:
-        assert "view=domain" in login.domain()
+        assert "view=user" in login.domain()
         yield login
 
 

@@ -51,7 +51,7 @@ def said(since: float) -> str:
 def judge(done: Done, since: float) -> str:
     """Tell how a login has ended; unconfined or half-way it must not be."""
     if done.status == 0:
-        assert "view=domain" in done.out, done.out
+        assert "view=user" in done.out, done.out
         assert "sees" not in done.out, done.out
         return "confined"
     assert "scope=" not in done.out, done.out
@@ -151,7 +151,7 @@ def test_name_service_that_hangs_sends_a_login_to_the_fallback() -> None:
         try:
             since = time.time()
             with Login("alice") as alice:
-                assert "view=domain" in alice.domain()
+                assert "view=user" in alice.domain()
                 assert not alice.sees(1)
             assert "fallback strict" in said(since)
         finally:
@@ -187,7 +187,7 @@ def test_upgrade_in_place_loses_no_session() -> None:
             shutil.copy2(file, new)
             new.replace(file)
         with Login("alice") as meanwhile:
-            assert "view=domain" in meanwhile.domain()
+            assert "view=user" in meanwhile.domain()
             assert sh("systemctl daemon-reload && systemctl start yama-session").status == 0
             assert before <= {session["id"] for session in sessions()}
             with Login("alice") as again:

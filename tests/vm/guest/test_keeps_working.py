@@ -31,7 +31,7 @@ Logins = tuple[Login, Login]
 def logins() -> Iterator[Logins]:
     """A confined login and an exempt one."""
     with policy(BOB_IS_EXEMPT), Login("alice") as alice, Login("bob") as bob:
-        assert "view=domain" in alice.domain()
+        assert "view=user" in alice.domain()
         assert bob.domain() == "none"
         yield alice, bob
 

@@ -226,7 +226,7 @@ def _own_grants() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def alice() -> Iterator[Login]:
     with policy(DESKTOP), rules(OWN), Login("alice") as login:
-        assert login.domain().startswith("scope=1 view=domain")
+        assert login.domain().startswith("scope=1 view=user")
         yield login
     end_logins("alice", "bob")
 
@@ -690,11 +690,11 @@ def test_stricter_view_is_nested_and_root_s_look_is_whole() -> None:
         reload(text.format("desktop"))
         with Login("alice") as second:
             # It inherits the override, so what the sysctl says now is counted in.
-            assert second.domain().startswith("scope=1 view=domain depth=2")
+            assert second.domain().startswith("scope=1 view=user depth=2")
             assert members(second.domain_id()) < {*map(int, sh("ps -eo pid=").out.split())}
         reload(text.format("open"))
         with Login("alice") as third:
-            assert third.domain().startswith("scope=1 view=domain depth=2")
+            assert third.domain().startswith("scope=1 view=user depth=2")
             assert pending()
 
 

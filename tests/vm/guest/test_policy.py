@@ -101,10 +101,10 @@ def test_fallback_is_no_way_below_the_policy() -> None:
         with stopped_service():
             begin = now()
             with Login("alice") as alice:
-                assert "scope=2 view=domain" in alice.domain()
+                assert "scope=2 view=user" in alice.domain()
                 assert not alice.sees(1)
             assert "floor" not in last_opening(begin, "opened session.*scope=2").text
-    assert FLOOR.read_text() == "yama-session floor 3\nscope 1\nview domain\nproc private\nend\n"
+    assert FLOOR.read_text() == "yama-session floor 3\nscope 1\nview user\nproc private\nend\n"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_fallback_without_a_floor_has_its_own_levels_and_says_so(text: str | Non
         with Login("alice") as alice:
             assert "scope=1 view=domain" in alice.domain()
         assert "floor of the policy not usable" in last_opening(begin, "opened session").text
-    assert FLOOR.read_text() == "yama-session floor 3\nscope 1\nview domain\nproc private\nend\n"
+    assert FLOOR.read_text() == "yama-session floor 3\nscope 1\nview user\nproc private\nend\n"
 
 
 def test_fallback_reads_the_floor_that_an_older_service_has_left() -> None:

@@ -32,7 +32,7 @@ def _all_is_well_afterwards() -> Iterator[None]:
 
 def unconfined(answers: list[str]) -> list[str]:
     """Return those that came from a login without a domain, or with sight of pid 1."""
-    return [answer for answer in answers if "view=domain" not in answer or "sees" in answer]
+    return [answer for answer in answers if "view=user" not in answer or "sees" in answer]
 
 
 def fallbacks() -> int:

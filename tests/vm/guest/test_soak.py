@@ -146,7 +146,7 @@ def judge(said: list[str], logins: int) -> None:
     assert len(said) == logins
     got_in = [answer for answer in said if answer]
     assert len(got_in) > 0.9 * logins
-    assert [answer for answer in got_in if "view=domain" not in answer or "sees" in answer] == []
+    assert [answer for answer in got_in if "view=user" not in answer or "sees" in answer] == []
 
 
 def nothing_is_left() -> None:

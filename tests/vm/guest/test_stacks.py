@@ -72,7 +72,7 @@ class TestWithoutTheService:
     def test_stack_is_confined_by_the_fallback(self, stack: Stack) -> None:
         with stack.live() as seen:
             if stack.service:
-                assert "view=domain" in seen.domain
+                assert "view=user" in seen.domain
                 assert not seen.init
             else:
                 assert (seen.domain, seen.init) == ("none", True)
