@@ -10,6 +10,7 @@ from yama_session.pamd import edited_by_hand
 pytestmark = pytest.mark.unit
 
 UNIT = {
+    "After": "basic.target yama-session.service",
     "Id": "ssh.service",
     "LoadState": "loaded",
     "RestrictNamespaces": "no",
@@ -40,6 +41,24 @@ def test_option_that_keeps_sessions_from_being_confined_is_named(
         return
     assert (found.severity, found.subject) == (Severity.PROBLEM, f"ssh.service: {option}")
     assert f"refuses {words}: " in found.message
+
+
+@pytest.mark.parametrize(
+    ("name", "after", "severity"),
+    [
+        ("ssh.service", "network.target", Severity.PROBLEM),
+        ("ssh.service", "network.target yama-session.service", Severity.OK),
+        ("getty@tty1.service", "systemd-user-sessions.service", Severity.OK),
+        ("user@1000.service", "dbus.service", Severity.OK),
+    ],
+)
+def test_unit_that_may_start_before_the_service_is_named(
+    name: str, after: str, severity: Severity
+) -> None:
+    (found,) = units.options([{**UNIT, "Id": name, "After": after}])
+    assert found.severity is severity
+    if severity is Severity.PROBLEM:
+        assert "After=yama-session.service" in found.advice
 
 
 def test_unit_that_is_not_there_is_no_finding() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from yama_session.doctor.finding import Finding, note, ok, problem
-from yama_session.doctor.machine import systemctl
+from yama_session.doctor.machine import UNIT, systemctl
 
 _CHECK = "units"
 
@@ -25,9 +25,14 @@ LOGIN_UNITS = (
     "sddm.service",
     "xrdp-sesman.service",
     "vsftpd.service",
+    "proftpd.service",
+    "slurmd.service",
     "getty@tty1.service",
     "user@1000.service",
 )
+
+#: Whoever starts after one of these starts after the service, which is before them all.
+_GATES = {UNIT, "systemd-user-sessions.service", "systemd-logind.service"}
 
 #: What the module calls in the process that logs in; its children inherit the filter.
 _CALLS = ("unshare", "mount", "move_mount", "fsopen", "fsmount", "prctl")
@@ -60,8 +65,8 @@ def options(units: Iterable[Mapping[str, str]]) -> Iterator[Finding]:
     """Examine options that sessions inherit.
 
     Args:
-        units: of each its ``Id``, ``LoadState``, ``RestrictNamespaces`` and
-            ``SystemCallFilter``, as ``systemctl show`` prints them.
+        units: of each its ``Id``, ``LoadState``, ``RestrictNamespaces``,
+            ``SystemCallFilter`` and ``After``, as ``systemctl show`` prints them.
     """
     for unit in units:
         if unit.get("LoadState") != "loaded":
@@ -74,7 +79,16 @@ def options(units: Iterable[Mapping[str, str]]) -> Iterator[Finding]:
                 f"refuses {what}: whom the policy confines cannot log in by it",
                 f"'systemctl edit {name}', and let {option} allow it",
             )
-        if not found:
+        early = _GATES.isdisjoint(unit.get("After", "").split())
+        if early and not name.startswith("user@"):  # those are logind's to start
+            yield problem(
+                _CHECK,
+                f"{name}: After",
+                "may start before the session service: who logs in by it at boot goes by the"
+                " fallback",
+                f"'systemctl edit {name}', and write '[Unit]' and 'After={UNIT}'",
+            )
+        elif not found:
             yield ok(_CHECK, name, "lets sessions be confined")
 
 
@@ -90,7 +104,7 @@ def _refused(unit: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _show(units: Iterable[str]) -> list[dict[str, str]]:
-    properties = "-pId,LoadState,RestrictNamespaces,SystemCallFilter"
+    properties = "-pId,LoadState,RestrictNamespaces,SystemCallFilter,After"
     said = systemctl("show", properties, *units)
     found = [
         dict(line.partition("=")[::2] for line in block.splitlines())
