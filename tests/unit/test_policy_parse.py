@@ -81,6 +81,14 @@ def test_mistake_in_the_ignored_services(text: str, words: list[str]) -> None:
         assert word in str(caught.value)
 
 
+def test_ignored_services_are_those_of_all_files(tmp_path: Path) -> None:
+    drop_ins = tmp_path / "policy.d"
+    drop_ins.mkdir()
+    (drop_ins / "a.toml").write_text("[services]\nignore = ['Samba']\n", encoding="ascii")
+    (tmp_path / "policy.toml").write_text("[services]\nignore = ['x']\n", encoding="ascii")
+    assert read(tmp_path).policy.ignored == {"samba", "x"}
+
+
 def test_preset_shows_by_landlock_what_that_can() -> None:
     text = '[[rule]]\npreset = "desktop"\nenforcer = "landlock"\ngroup = "session"'
     (rule,) = parse(text, FILE)

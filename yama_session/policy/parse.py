@@ -33,7 +33,7 @@ _LINE_IN_MESSAGE = re.compile(r"\s*\(at line (\d+), column (\d+)\)$")
 _RULE = re.compile(r"^[ \t]*\[\[[ \t]*rule[ \t]*\]\]", re.MULTILINE)
 _NUMBERS = re.compile(r"[0-9.]+")
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-_SERVICE = re.compile(r"[!-~]+")  # libpam makes its letters small
+_SERVICE = re.compile(r"[!-~]+")
 _UIDS = re.compile(r"([0-9]+)(?:-([0-9]*))?")
 _TOP_KEYS = ("mode", "strict_manager", "limits", "services")
 _MODES = tuple(mode.value for mode in Mode)
@@ -85,10 +85,11 @@ def top(text: str, file: Path) -> Top:
     assert isinstance(limits, dict)  # it has been checked
     strict = document.get("strict_manager")
     assert strict is None or isinstance(strict, bool)
-    services = document.get("services", {})
+    services = document.get("services", {})  # libpam makes their letters small
     assert isinstance(services, dict)
     mode = Mode(document["mode"]) if "mode" in document else None
-    return Top(mode, limits, strict, frozenset(services.get("ignore", ())))
+    ignored = frozenset(name.lower() for name in services.get("ignore", ()))
+    return Top(mode, limits, strict, ignored)
 
 
 def check(text: str, file: Path) -> tuple[tuple[Rule, ...], tuple[PolicyError, ...]]:
