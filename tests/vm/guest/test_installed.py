@@ -115,23 +115,24 @@ def test_downgrade_is_refused_and_says_why(alice: Login) -> None:
     end_logins("bob")
 
 
-def test_removal_frees_new_logins_and_leaves_running_ones(alice: Login) -> None:
-    assert "libpam-yama-session" in check(f"dpkg --remove {OURS}")
-    assert not sh("grep -r pam_yama_session /etc/pam.d").out
-    assert not alice.sees(1)
-    with Login("bob") as bob:
-        assert bob.sees(1)
-    assert sh("ssh -o BatchMode=yes root@localhost true").status == 0
+def test_removal_frees_new_logins_and_leaves_running_ones() -> None:
+    with Login("alice") as alice:
+        assert "libpam-yama-session" in check(f"dpkg --remove {OURS}")
+        assert not sh("grep -r pam_yama_session /etc/pam.d").out
+        assert not alice.sees(1)
+        with Login("bob") as bob:
+            assert bob.sees(1)
+        assert sh("ssh -o BatchMode=yes root@localhost true").status == 0
     assert Path("/etc/yama-session/policy.toml").exists()
 
 
 def test_package_of_the_same_policy_confines_again(newer: Path) -> None:
     check(f"dpkg --install {newer}/*.deb")
+    wait_for(is_running, "the service answers")
     with Login("bob") as bob:
         assert bob.sees(1)
-    end_logins("bob")
     check("pam-auth-update --enable yama-session")
-    wait_for(is_running, "the service answers")
+    end_logins("bob")
     with Login("bob") as bob:
         assert not bob.sees(1)
     end_logins("bob")
