@@ -34,10 +34,12 @@ def begin() -> Iterator[str]:
         tab = Path("/var/spool/cron/crontabs") / user
         tab.write_text(f"@reboot {LOOK} >{SEEN}/cron-{user} 2>&1\n", encoding="ascii")
         check(f"chown {user}:crontab {tab} && chmod 600 {tab}")
-        sh(f"echo '{LOOK} >{SEEN}/at-{user} 2>&1' | setpriv --reuid {user} --init-groups at now")
+        become = f"setpriv --reuid {user} --regid {user} --init-groups"
+        sh(f"cd /tmp && echo '{LOOK} >{SEEN}/at-{user} 2>&1' | {become} at now")
     check("rm -rf /run/yama-session /run/crond.reboot /sys/fs/bpf/yama-session")
     since = check("date '+%F %T'").strip()
-    check("systemctl start --no-block cron atd yama-session")
+    # In this order: a job waits only for those that are queued already.
+    check("systemctl start --no-block yama-session cron atd")
     yield since
     check(f"rm -r {SEEN} /var/spool/cron/crontabs/*")
     end_logins("alice")

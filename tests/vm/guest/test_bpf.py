@@ -18,6 +18,13 @@ BOB_IS_EXEMPT = """
 [[rule]]
 match = { user = "bob" }
 preset = "open"
+
+[[rule]]
+match = { user = "root" }
+preset = "open"
+
+[[rule]]
+view = "domain"
 """
 BY_SESSION = """
 [[rule]]
@@ -77,7 +84,7 @@ class TestOneConfinedOneExempt:
 
     def test_one_is_confined_and_the_other_is_not(self, logins: tuple[Login, Login]) -> None:
         alice, bob = logins
-        assert is_confined(alice)
+        assert is_confined(alice, view=View.DOMAIN)
         assert not is_confined(bob)
         with Login("root") as root:
             assert not is_confined(root)
@@ -312,7 +319,7 @@ def test_scope_decides_where_the_sysctl_is_open(scope: int) -> None:
     text = f'[[rule]]\nmatch = {{ user = "alice" }}\nscope = {scope}\nview = "domain"\n'
     with policy(text), Login("alice") as alice:
         set_sysctl(0)
-        assert is_confined(alice, scope)
+        assert is_confined(alice, scope, View.DOMAIN)
         assert not holds(alice, scope + 1)
         assert attaches(alice) == {scope == 0}
         assert debugs_a_child(alice) == (scope <= 1)
@@ -328,7 +335,7 @@ def test_scope_does_not_loosen_the_sysctl() -> None:
 def test_su_from_scope_3_stays_inside() -> None:
     text = '[[rule]]\nmatch = { user = "alice" }\npreset = "kiosk"\n' + BOB_IS_EXEMPT
     with policy(text), Login("alice") as alice:
-        assert is_confined(alice, 3)
+        assert is_confined(alice, 3, View.DOMAIN)
         assert alice.run("sudo -n su bob -c 'test -e /proc/1'").status == 1
         assert alice.run("sudo -n su carol -c 'test -e /proc/1'").status == 1
 

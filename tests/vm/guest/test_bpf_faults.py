@@ -15,6 +15,8 @@ from bpf_logins import domains, holds, is_confined
 from logins import Login, LoginRefused, end_logins, sessions, sh, wait_for
 from stack import last_opening, module_arguments, now
 
+from yama_session.levels import View
+
 LOST = "journalctl -q -b -u yama-session -o cat -g 'is so no longer: .* is no bpffs'"
 
 
@@ -168,7 +170,7 @@ def test_a_stop_that_ends_all_is_not_silent() -> None:
         try:
             with no_service():
                 wait_for(lambda: len(sh(LOST).lines) > before, "the journal has it")
-                wait_for(lambda: not holds(alice, 0), "nothing keeps the programs")
+                wait_for(lambda: not holds(alice, 0, View.USER), "nothing keeps the programs")
                 with pytest.raises(LoginRefused):
                     Login("alice")
                 assert sh("mount -t bpf bpf /sys/fs/bpf -o mode=700").status == 0

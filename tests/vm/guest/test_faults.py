@@ -127,7 +127,9 @@ class TestServiceKilledBeforeALogin:
             assert one.domain_id() != two.domain_id()
             shell = int(two.check("echo $$"))
             assert two.sees(shell)
-            assert not one.sees(shell)
+            # By the policy she sees what is hers, wherever it is; but traces nothing of it.
+            assert one.sees(shell)
+            assert one.run(f"gdb -p {shell} -batch").out.count("Operation not permitted")
 
     def test_deny_refuses_users_and_lets_root_in(self) -> None:
         with module_arguments("fallback=deny debug"):
