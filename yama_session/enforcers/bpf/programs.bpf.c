@@ -10,6 +10,7 @@
  */
 #include "calls.h"
 #include "files.h"
+#include "netlink.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -77,7 +78,7 @@ static __always_inline void name_tracer(struct task_struct *leader,
 }
 
 SEC("lsm/task_prctl")
-int BPF_PROG(repeat, int option, unsigned long op)
+int BPF_PROG(repeat, int option, unsigned long op, unsigned long nr)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
@@ -91,7 +92,8 @@ int BPF_PROG(repeat, int option, unsigned long op)
 	}
 	if (option == PR_SET_PTRACER)
 		name_tracer(task->group_leader, op);
-	return 0;
+	/* The kernel tells whether processors share cores before it looks for one. */
+	return option == PR_SCHED_CORE && names_nobody(nr) ? -ESRCH : 0;
 }
 
 static __always_inline bool has_named(struct task_struct *tracee,
@@ -160,10 +162,30 @@ static __always_inline bool is_of_job_control(int sig)
 	return !sig || (sig >= SIGCONT && sig <= SIGTTOU);
 }
 
+/* Does the kernel look only once for whom a signal is for: a thread, or a group? */
+static __always_inline bool is_looked_for_once(struct task_struct *task)
+{
+	struct call call = call_of(task);
+
+	switch (call.nr) {
+	case KILL:
+	case KILL_32:
+		return call.first < -1;
+	case TKILL:
+	case TKILL_32:
+	case TGKILL:
+	case TGKILL_32:
+	case RT_TGSIGQUEUEINFO:
+	case RT_TGSIGQUEUEINFO_32:
+		return true;
+	}
+	return false;
+}
+
 /*
  * A parent may do what it likes to a child that it has started, and a child may
- * see that its parent is still there.  -ESRCH would have the kernel look for
- * the process again, for ever.
+ * see that its parent is still there.  Other calls than those above would, for
+ * -ESRCH, look for the process again, for ever.
  */
 SEC("lsm/task_kill")
 int BPF_PROG(kill, struct task_struct *target, void *info, int sig)
@@ -177,7 +199,7 @@ int BPF_PROG(kill, struct task_struct *target, void *info, int sig)
 	    has_started(viewer, target) ||
 	    (is_of_job_control(sig) && has_started(target, viewer)))
 		return 0;
-	return -EPERM;
+	return is_looked_for_once(viewer) ? -ESRCH : -EPERM;
 }
 
 /* Calls that name a process: what is hidden answers as what is missing */
@@ -198,6 +220,30 @@ HIDES_FROM(task_setioprio)
 HIDES_FROM(task_setnice)
 HIDES_FROM(task_setrlimit)
 HIDES_FROM(task_setscheduler)
+
+/* Reading limits: this hook is told of credentials alone. */
+SEC("lsm/task_prlimit")
+int read_limits(void *ctx)
+{
+	struct call call = call_of(bpf_get_current_task_btf());
+
+	if ((call.nr == PRLIMIT64 || call.nr == PRLIMIT64_32) &&
+	    is_hidden_number(call.first, false))
+		return -ESRCH;
+	return 0;
+}
+
+/* What is asked for, and whether it may be, is told before whom it is asked of. */
+SEC("lsm/perf_event_open")
+int count_events(void *ctx)
+{
+	struct call call = call_of(bpf_get_current_task_btf());
+
+	if ((call.nr == PERF_EVENT_OPEN || call.nr == PERF_EVENT_OPEN_32) &&
+	    !(call.fifth & PERF_FLAG_PID_CGROUP) && names_nobody(call.second))
+		return -ESRCH;
+	return 0;
+}
 
 /* Calls for the groups of processes, by which a shell knows its jobs */
 #define HIDES_FROM_STRANGERS(hook)					\
@@ -297,6 +343,15 @@ int BPF_PROG(connector, int family, int type, int protocol, int kern)
 		return 0;
 	domain = domain_of(task);
 	return sees(domain, 0, 0, 0, ptrace_ns(task->cred)) ? 0 : -EPERM;
+}
+
+SEC("lsm/netlink_send")
+int BPF_PROG(send_request, struct sock *sock, struct sk_buff *buffer)
+{
+	if (sock->sk_protocol != NETLINK_ROUTE ||
+	    !is_limited(bpf_get_current_task_btf()))
+		return 0;
+	return requests_of_nobody(buffer) ? -ESRCH : 0;
 }
 
 /*
