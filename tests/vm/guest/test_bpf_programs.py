@@ -38,6 +38,7 @@ from yama_session.procfs import HidePid, Procfs
 
 nobody = bpf.become_nobody
 PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
+CLONE_VM, CLONE_FILES = 0x100, 0x400
 CHECK = "from yama_session.native import lib; raise SystemExit(lib.ys_check(0, 2) < 0)"
 
 
@@ -127,19 +128,26 @@ def test_entering_is_refused_to_one_thread_of_many(programs: Programs) -> None:
     assert within(threaded) == (-errno.EBUSY, 1)
 
 
-def test_entering_is_refused_where_another_process_shares_the_memory(programs: Programs) -> None:
+@pytest.mark.parametrize(
+    ("what", "refused"), [(CLONE_VM, errno.EAGAIN), (CLONE_FILES, errno.EBUSY)]
+)
+def test_entering_is_refused_where_another_process_shares(
+    programs: Programs, what: int, refused: int
+) -> None:
+    """Memory or descriptors: each of the two would be open to the other one."""
+
     def shared() -> list[int]:
         stack = ctypes.create_string_buffer(1 << 16)
         top = ctypes.c_void_p(ctypes.addressof(stack) + (1 << 16) - 64)
         pause = ctypes.cast(bpf.libc.pause, ctypes.c_void_p)
-        pid = bpf.libc.clone(pause, top, 0x100 | signal.SIGCHLD, None)  # CLONE_VM
+        pid = bpf.libc.clone(pause, top, what | signal.SIGCHLD, None)
         assert pid > 0
         answers = [enter(Scope.CLASSIC, View.DOMAIN) for _ in range(2)]
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         return [*answers, enter(Scope.CLASSIC, View.DOMAIN)]
 
-    assert within(shared) == [-errno.EAGAIN] * 2 + [1]
+    assert within(shared) == [-refused] * 2 + [1]
 
 
 def test_domains_nest_sixteen_deep_and_compose_by_the_maximum(programs: Programs) -> None:
