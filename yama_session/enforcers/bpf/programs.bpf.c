@@ -400,19 +400,19 @@ int BPF_PROG(guard_umount, struct vfsmount *mount, int flags)
 	return guard(mount->mnt_sb);
 }
 
+/* @empty: room for what is written */
 static __always_inline int tell(struct bpf_iter__task *ctx,
 				struct task_struct *task,
-				const struct ys_bpf_domain *domain)
+				const struct ys_bpf_domain *domain,
+				struct ys_bpf_member *empty)
 {
-	struct ys_bpf_member member = {};
-
-	member.tgid = task->tgid;
-	member.tid = task->pid;
-	member.domain = *domain;
+	empty->tgid = task->tgid;
+	empty->tid = task->pid;
+	empty->domain = *domain;
 	/* It may be about to change. */
-	if (!member.domain.depth)
+	if (!empty->domain.depth)
 		return 0;
-	bpf_seq_write(ctx->meta->seq, &member, sizeof(member));
+	bpf_seq_write(ctx->meta->seq, empty, sizeof(*empty));
 	return 0;
 }
 
@@ -422,11 +422,12 @@ int list(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 	const struct ys_bpf_domain *domain;
+	struct ys_bpf_member empty = {};
 
 	if (!task)
 		return 0;
 	domain = domain_of(task);
-	return domain ? tell(ctx, task, domain) : 0;
+	return domain ? tell(ctx, task, domain, &empty) : 0;
 }
 
 /* When the programs began not to be called, by the monotonic clock; 0: never */
@@ -437,27 +438,82 @@ struct {
 	__type(value, __u64);
 } outage SEC(".maps");
 
+/* Where processes stand: those of one user in one cgroup */
+struct place {
+	__u64 cgroup;
+	__u64 uid;
+};
+
+/* The domain that all of them there are in; of no depth if there is no such */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct place);
+	__type(value, struct ys_bpf_domain);
+} places SEC(".maps");
+
+static __always_inline struct place place_of(struct task_struct *task)
+{
+	struct place place = {
+		.cgroup = task->cgroups->dfl_cgrp->kn->id,
+		.uid = task->real_cred->uid.val,
+	};
+
+	return place;
+}
+
+static __always_inline void note_place(struct task_struct *task,
+				       const struct ys_bpf_domain *domain)
+{
+	struct place place = place_of(task);
+	struct ys_bpf_domain *known = bpf_map_lookup_elem(&places, &place);
+	int shared;
+
+	if (!known) {
+		bpf_map_update_elem(&places, &place, domain, BPF_NOEXIST);
+		return;
+	}
+	shared = shared_levels(known, domain);
+	if (domain->depth && shared == domain->depth)
+		*known = *domain;
+	else if (shared < known->depth)
+		known->depth = 0;
+}
+
 /*
  * What members have forked while no program was called is in no domain.  It is
- * put where its parent is now, and told as a member.  Who has left a domain is
- * none of them: it keeps an empty entry.
+ * put where its parent is now, or else where all others of its user in its
+ * cgroup are, and told as a member.  Who has left a domain is none of them: it
+ * keeps an empty entry.
  */
 SEC("iter/task")
 int adopt(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
+	struct ys_bpf_member empty = {};
 	struct ys_bpf_domain *domain;
+	struct place place;
 	__u32 first = 0;
 	__u64 *since = bpf_map_lookup_elem(&outage, &first);
 
-	if (!task || !since || !*since || task->start_time < *since ||
-	    bpf_task_storage_get(&members, task, NULL, 0))
+	if (!task || !since || !*since || task->flags & PF_KTHREAD)
 		return 0;
+	domain = bpf_task_storage_get(&members, task, NULL, 0);
+	if (domain || task->start_time < *since) {
+		note_place(task, domain ? domain : &empty.domain);
+		return 0;
+	}
 	domain = domain_of(task->group_leader);
 	if (!domain)
 		domain = domain_of(task->real_parent);
-	if (!domain || !bpf_task_storage_get(&members, task, domain,
-					     BPF_LOCAL_STORAGE_GET_F_CREATE))
+	if (!domain) {
+		place = place_of(task);
+		domain = bpf_map_lookup_elem(&places, &place);
+	}
+	if (!domain || !domain->depth ||
+	    !bpf_task_storage_get(&members, task, domain,
+				  BPF_LOCAL_STORAGE_GET_F_CREATE))
 		return 0;
-	return tell(ctx, task, domain);
+	return tell(ctx, task, domain, &empty);
 }
