@@ -102,6 +102,28 @@ def test_what_is_refused_to_whoever_asks(
     assert call(op, *arguments) == -expected
 
 
+def about(fd: OwnedFd) -> dict[str, str]:
+    """Return what the kernel says of a descriptor."""
+    lines = Path(f"/proc/self/fdinfo/{fd.fileno()}").read_text("ascii").splitlines()
+    return dict(line.split(":", 1) for line in lines)
+
+
+def verified(link: OwnedFd) -> int:
+    """Return how many instructions the verifier has gone through for a program."""
+    fields = about(link)
+    attributes = (ctypes.c_uint * 3)(int(fields["prog_id"]))
+    fd = bpf.libc.syscall(321, 13, ctypes.byref(attributes), 12)  # BPF_PROG_GET_FD_BY_ID
+    with OwnedFd(fd) as program:
+        return int(about(program)["verified_insns"])
+
+
+def test_the_verifier_of_every_kernel_is_done_soon(programs: Programs) -> None:
+    """It gives up at a million, and a machine that boots waits for it."""
+    steps = {name: verified(link) for name, link in programs.fds().items()}
+    assert max(steps.values()) < 20_000, steps
+    assert sum(steps.values()) < 200_000, steps
+
+
 def test_other_calls_of_prctl_are_as_they_were(programs: Programs) -> None:
     assert bpf.libc.prctl(0x59616D74, 0, 0, 0, 0) == -1
     assert get_errno() == errno.EINVAL
