@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from yama_session.doctor import Finding, Severity, known, machine, units
+from yama_session.enforcers import by_name
 from yama_session.pamd import edited_by_hand
 
 pytestmark = pytest.mark.unit
@@ -153,3 +154,31 @@ def test_common_file_that_pam_auth_update_leaves_alone_is_known(
     common.write_text(COMMON + "session optional pam_mkhomedir.so\n")
     assert not edited_by_hand(common, saved)
     assert not edited_by_hand(tmp_path / "none", saved)
+
+
+@pytest.mark.parametrize(
+    ("text", "enforcer", "named"),
+    [
+        ("1\n", "yama", True),
+        ("1\n", "landlock", True),
+        ("1\n", "bpf", False),
+        ("0\n", "yama", False),
+        (None, "yama", False),
+    ],
+)
+def test_a_sysctl_by_which_shells_are_typed_into_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str | None,
+    enforcer: str,
+    named: bool,
+) -> None:
+    sysctl = tmp_path / "legacy_tiocsti"
+    if text is not None:
+        sysctl.write_text(text)
+    monkeypatch.setattr(machine, "_TYPING", sysctl)
+    monkeypatch.setattr(machine, "best", lambda: by_name(enforcer))
+    found = list(machine.examine_terminals())
+    assert [(item.severity, item.subject) for item in found] == [
+        (Severity.NOTE, "dev.tty.legacy_tiocsti")
+    ] * named

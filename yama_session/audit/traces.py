@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
 import re
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from yama_session.audit.scene import Scene
 from yama_session.native import lib
 
 _PORT = ("a network namespace of its own", "a port number, a process number by default only")
+_BY_VIEW_OR_PROGRAMS = f"{BY_VIEW}, or BPF programs, which refuse the file"
 _GETPID = 11  # semctl(2)
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
@@ -39,7 +41,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def channels() -> Iterator[Channel]:
     """Yield the channels of this family."""
     family = Family.TRACES
-    yield Channel("traces.locks", family, "/proc/locks", _locks, BY_VIEW)
+    yield Channel("traces.locks", family, "/proc/locks", _File(_locks), _BY_VIEW_OR_PROGRAMS)
     yield Channel("traces.getlk", family, "fcntl(F_GETLK)", _getlk, BY_VIEW)
     yield Channel(
         "traces.fdinfo-lock",
@@ -48,8 +50,17 @@ def channels() -> Iterator[Channel]:
         _fdinfo_lock,
         BY_VIEW,
     )
-    yield Channel("traces.shm", family, "/proc/sysvipc/shm: cpid, lpid", _shm_file, BY_VIEW)
-    yield Channel("traces.msg", family, "/proc/sysvipc/msg: lspid, lrpid", _msg_file, BY_VIEW)
+    for name, columns, probe in (
+        ("shm", "cpid, lpid", _shm_file),
+        ("msg", "lspid, lrpid", _msg_file),
+    ):
+        yield Channel(
+            f"traces.{name}",
+            family,
+            f"/proc/sysvipc/{name}: {columns}",
+            _File(probe),
+            _BY_VIEW_OR_PROGRAMS,
+        )
     yield Channel("traces.shmctl", family, "shmctl(IPC_STAT): shm_cpid", _shmctl, BY_VIEW)
     yield Channel("traces.msgctl", family, "msgctl(IPC_STAT): msg_lspid", _msgctl, BY_VIEW)
     yield Channel("traces.semctl", family, "semctl(GETPID)", _semctl, BY_VIEW)
@@ -81,6 +92,19 @@ def channels() -> Iterator[Channel]:
         "",
         "the relations of a process that is visible",
     )
+
+
+class _File:
+    """A probe that reads a file, which may be refused."""
+
+    def __init__(self, probe: Callable[[Scene], Finding]) -> None:
+        self._probe = probe
+
+    def __call__(self, scene: Scene) -> Finding:
+        try:
+            return self._probe(scene)
+        except PermissionError as error:
+            return is_closed(f"{errno.errorcode[error.errno or 0]} for reading")
 
 
 def _locks(scene: Scene) -> Finding:

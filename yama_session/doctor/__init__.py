@@ -33,6 +33,7 @@ def _examine() -> Iterator[Finding]:
     policy = _in_force(files)
     yield from machine.examine_kernel(policy)
     yield from machine.examine_procfs()
+    yield from machine.examine_terminals()
     yield from machine.examine_policy(files)
     yield from machine.examine_service()
     services = Services()

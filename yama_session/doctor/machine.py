@@ -21,6 +21,7 @@ AT_UNIT = "yama-session-at.path"
 GRANTS_UNIT = "yama-session-grants.service"
 
 _MOUNTS = Path("/proc/self/mountinfo")
+_TYPING = Path("/proc/sys/dev/tty/legacy_tiocsti")
 _AT_QUEUE = Path("/var/spool/cron/atjobs")
 _POLKIT_ACTIONS = Path("/usr/share/polkit-1/actions")
 _BUS_POLICIES = tuple(
@@ -75,6 +76,21 @@ def examine_procfs() -> Iterator[Finding]:
                 "before it was mounted read there what its options allow"
             )
             yield note("kernel", place, message)
+
+
+def examine_terminals() -> Iterator[Finding]:
+    """Examine whether a confined program may type into the shell that started it."""
+    try:
+        typed = _TYPING.read_text(encoding="ascii").strip() == "1" and best().name != "bpf"
+    except (OSError, EnforcerError):
+        return
+    if typed:
+        yield note(
+            "kernel",
+            "dev.tty.legacy_tiocsti",
+            "is 1: what 'yama-session run' starts on a terminal may type into the shell there; "
+            "'sysctl dev.tty.legacy_tiocsti=0' ends that",
+        )
 
 
 def examine_policy(reading: Reading) -> Iterator[Finding]:

@@ -80,10 +80,6 @@ _ALWAYS_PTRACEABLE = Cell(
 )
 _NAMES_VISIBLE = Cell(Honour.PARTLY, "the names of all processes stay visible")
 _BY_INSTANCE = Cell(Honour.PARTLY, "open and chdir may say EPERM; the link count tells the number")
-_COVERED_ONCE = Cell(
-    Honour.PARTLY,
-    "covered when the session begins; one that is mounted later shows what its options allow",
-)
 _NEEDS_SERVICE = Cell(Honour.PARTLY, "a private /proc needs the session service or a pid namespace")
 
 HONOURS: tuple[Row, ...] = (
@@ -153,8 +149,16 @@ HONOURS: tuple[Row, ...] = (
         "no procfs that is mounted elsewhere shows more",
         None,
         _YES,
-        _COVERED_ONCE,
-        _COVERED_ONCE,
+        Cell(
+            Honour.PARTLY,
+            "covered when the session begins; one that is mounted later shows names as its "
+            "options allow, and opens no file of a hidden process",
+        ),
+        Cell(
+            Honour.PARTLY,
+            "covered when the session begins; one that is mounted later shows what its options "
+            "allow",
+        ),
     ),
     _row(
         "a directory that a login hands on leads nowhere else",

@@ -103,7 +103,8 @@ def _mend(programs: Programs, since: int) -> None:
         return
     _log.warning(
         "the programs of bpf are called again; threads forked meanwhile and put back: %d "
-        "(whose parent has exited was not found: see 'yama-session doctor')",
+        "(what has lost its parent is put where others of its user and cgroup are, if they are "
+        "in one domain: 'yama-session doctor' names the rest)",
         len(found),
     )
 

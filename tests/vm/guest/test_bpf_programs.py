@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import mmap
 import os
 import resource
 import signal
@@ -37,6 +38,7 @@ from yama_session.procfs import HidePid, Procfs
 
 nobody = bpf.become_nobody
 PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
+CLONE_VM, CLONE_FILES = 0x100, 0x400
 CHECK = "from yama_session.native import lib; raise SystemExit(lib.ys_check(0, 2) < 0)"
 
 
@@ -100,6 +102,28 @@ def test_what_is_refused_to_whoever_asks(
     assert call(op, *arguments) == -expected
 
 
+def about(fd: OwnedFd) -> dict[str, str]:
+    """Return what the kernel says of a descriptor."""
+    lines = Path(f"/proc/self/fdinfo/{fd.fileno()}").read_text("ascii").splitlines()
+    return dict(line.split(":", 1) for line in lines)
+
+
+def verified(link: OwnedFd) -> int:
+    """Return how many instructions the verifier has gone through for a program."""
+    fields = about(link)
+    attributes = (ctypes.c_uint * 3)(int(fields["prog_id"]))
+    fd = bpf.libc.syscall(321, 13, ctypes.byref(attributes), 12)  # BPF_PROG_GET_FD_BY_ID
+    with OwnedFd(fd) as program:
+        return int(about(program)["verified_insns"])
+
+
+def test_the_verifier_of_every_kernel_is_done_soon(programs: Programs) -> None:
+    """It gives up at a million, and a machine that boots waits for it."""
+    steps = {name: verified(link) for name, link in programs.fds().items()}
+    assert max(steps.values()) < 20_000, steps
+    assert sum(steps.values()) < 200_000, steps
+
+
 def test_other_calls_of_prctl_are_as_they_were(programs: Programs) -> None:
     assert bpf.libc.prctl(0x59616D74, 0, 0, 0, 0) == -1
     assert get_errno() == errno.EINVAL
@@ -126,19 +150,26 @@ def test_entering_is_refused_to_one_thread_of_many(programs: Programs) -> None:
     assert within(threaded) == (-errno.EBUSY, 1)
 
 
-def test_entering_is_refused_where_another_process_shares_the_memory(programs: Programs) -> None:
+@pytest.mark.parametrize(
+    ("what", "refused"), [(CLONE_VM, errno.EAGAIN), (CLONE_FILES, errno.EBUSY)]
+)
+def test_entering_is_refused_where_another_process_shares(
+    programs: Programs, what: int, refused: int
+) -> None:
+    """Memory or descriptors: each of the two would be open to the other one."""
+
     def shared() -> list[int]:
         stack = ctypes.create_string_buffer(1 << 16)
         top = ctypes.c_void_p(ctypes.addressof(stack) + (1 << 16) - 64)
         pause = ctypes.cast(bpf.libc.pause, ctypes.c_void_p)
-        pid = bpf.libc.clone(pause, top, 0x100 | signal.SIGCHLD, None)  # CLONE_VM
+        pid = bpf.libc.clone(pause, top, what | signal.SIGCHLD, None)
         assert pid > 0
         answers = [enter(Scope.CLASSIC, View.DOMAIN) for _ in range(2)]
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         return [*answers, enter(Scope.CLASSIC, View.DOMAIN)]
 
-    assert within(shared) == [-errno.EAGAIN] * 2 + [1]
+    assert within(shared) == [-refused] * 2 + [1]
 
 
 def test_domains_nest_sixteen_deep_and_compose_by_the_maximum(programs: Programs) -> None:
@@ -476,19 +507,22 @@ def test_signals_do_not_reach_what_is_hidden_and_it_is_not_missing(
     programs: Programs, token: OwnedFd
 ) -> None:
     into = partial(join, token)
+    thread = int(KERNEL >= (6, 9))
 
-    def send(pid: int) -> tuple[int, int]:
+    def send(pid: int) -> tuple[int, ...]:
         return (
             bpf.error_of(lambda: os.kill(pid, 0)),
             bpf.error_of(lambda: signal.pidfd_send_signal(pidfds[pid], 0)),
+            # To the thread; before 6.9 there is no such flag.
+            bpf.error_of(lambda: signal.pidfd_send_signal(pidfds[pid], 0, None, thread)),
         )
 
     with waiting(nobody) as outside, waiting(into, nobody) as inside:
         pidfds = {pid: os.pidfd_open(pid) for pid in (outside, inside)}
-        assert within(lambda: send(outside), nobody) == (0, 0)
-        assert within(lambda: send(inside), into, nobody) == (0, 0)
-        assert within(lambda: send(outside), into, nobody) == (errno.EPERM, errno.EPERM)
-        assert within(lambda: send(outside), into) == (0, 0), "root sees it"
+        assert within(lambda: send(outside), nobody) == (0, 0, 0)
+        assert within(lambda: send(inside), into, nobody) == (0, 0, 0)
+        assert within(lambda: send(outside), into, nobody) == (errno.EPERM,) * 3
+        assert within(lambda: send(outside), into) == (0, 0, 0), "root sees it"
 
 
 KERNEL = state.version_of(os.uname().release)
@@ -500,6 +534,8 @@ CLOSED = {
     "getsid",
     "ioprio_get(IOPRIO_WHO_PROCESS)",
     "ioprio_set(IOPRIO_WHO_PROCESS)",
+    "kill(-pgid)",
+    "rt_tgsigqueueinfo",
     "sched_getaffinity",
     "sched_getattr",
     "sched_getparam",
@@ -510,10 +546,14 @@ CLOSED = {
     "sched_setparam",
     "sched_setscheduler",
     "setpriority(PRIO_PROCESS)",
+    "tgkill",
+    "tkill",
 }
 # For these a program has to find the process by its number itself.
 if KERNEL >= (6, 2):
     CLOSED |= {
+        "RTM_GETNSID with NETNSA_PID",
+        "RTM_SETLINK with IFLA_NET_NS_PID",
         "fcntl(F_SETOWN, -pgid)",
         "fcntl(F_SETOWN, pid)",
         "fcntl(F_SETOWN_EX, F_OWNER_TID)",
@@ -521,6 +561,8 @@ if KERNEL >= (6, 2):
         "fcntl(F_SETOWN_EX, F_OWNER_PGRP)",
         "ioctl(FIOSETOWN)",
         "ioctl(SIOCSPGRP)",
+        "perf_event_open(pid)",
+        "prlimit64",
         "setpgid(0, pgid)",
     }
 if KERNEL >= (6, 12):
@@ -553,9 +595,155 @@ def told_apart(pid: int) -> set[str]:
 def test_a_hidden_process_answers_calls_as_a_missing_one(
     programs: Programs, token: OwnedFd
 ) -> None:
+    paranoid = Path("/proc/sys/kernel/perf_event_paranoid")
+    before = paranoid.read_text()
+    paranoid.write_text("2")
     with waiting(own_group, nobody) as outside:
         assert within(lambda: told_apart(outside), nobody) == CLOSED
         assert within(lambda: told_apart(outside), partial(join, token), nobody) == set()
+    paranoid.write_text(before)
+
+
+def test_where_cores_are_shared_is_told_of_the_visible_alone(
+    programs: Programs, token: OwnedFd
+) -> None:
+    """Without hyperthreads the kernel says so for every number, and does not look for one."""
+
+    def cookie(pid: int) -> int:
+        found = ctypes.c_ulong()
+        words = [ctypes.c_ulong(word) for word in (0, pid, 0, ctypes.addressof(found))]
+        return 0 if bpf.libc.prctl(62, *words) == 0 else get_errno()
+
+    def cookies() -> list[int]:
+        return [cookie(pid) for pid in (outside, missing_pid(), os.getpid(), 0)]
+
+    with waiting(nobody) as outside:
+        without = within(cookies, nobody)
+        inside = within(cookies, partial(join, token), nobody)
+    assert inside[2:] == without[2:]
+    assert inside[:2] == [errno.ESRCH] * 2 if KERNEL >= (6, 2) else without[:2]
+
+
+def request(kind: int, *attributes: tuple[int, int]) -> bytes:
+    """A request about network namespaces with some numbers in it."""
+    parts = b"".join(struct.pack("HHI", 8, key, value) for key, value in attributes)
+    return struct.pack("IHHIIB3x", 20 + len(parts), kind, 1, 0, 0, 0) + parts
+
+
+def test_a_request_about_the_network_of_a_process_is_found_among_others(
+    programs: Programs, token: OwnedFd
+) -> None:
+    get, set_, pid, fd, nsid, none = 90, 88, 2, 3, 1, 9
+
+    def send(*requests: bytes) -> int:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as route:
+            return bpf.error_of(lambda: route.send(b"".join(requests)))
+
+    def sent(number: int) -> list[int]:
+        plain, named = request(get, (fd, 0)), request(get, (pid, number))
+        return [
+            send(named),
+            send(plain, named),
+            send(request(get, *300 * [(none, 0)], (pid | 0x8000, number))),
+            send(request(set_, (nsid, 1), (pid, number))),
+            send(plain, plain),
+        ]
+
+    into = partial(join, token)
+    with waiting(nobody) as outside, waiting(into, nobody) as inside:
+        assert within(lambda: sent(outside), nobody) == [0] * 5
+        assert within(lambda: sent(inside), into, nobody) == [0] * 5
+        refused = errno.ESRCH if KERNEL >= (6, 2) else 0
+        assert within(lambda: sent(outside), into, nobody) == [refused] * 4 + [0]
+        assert within(lambda: sent(outside), into) == [0] * 5, "root sees it"
+
+
+def by_interrupt(nr: int, first: int, second: int) -> int:
+    """Return what a call of a 32-bit program answers: int 0x80."""
+    code = bytes.fromhex("53 89f8 89f3 89d1 31d2 31f6 31ff cd80 5b c3")
+    page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    page.write(code)
+    kind = ctypes.CFUNCTYPE(ctypes.c_int, *3 * (ctypes.c_int,))
+    return int(kind(ctypes.addressof(ctypes.c_char.from_buffer(page)))(nr, first, second))
+
+
+def test_calls_of_a_32_bit_program_are_known_too(programs: Programs, token: OwnedFd) -> None:
+    calls = {"kill(-pgid)": (37, -1, 0), "tkill": (238, 1, 0), "tgkill": (270, 1, 1)}
+    if KERNEL >= (6, 2):
+        calls["prlimit64"] = (340, 1, 0)
+
+    def ask(pid: int) -> dict[str, int]:
+        return {
+            name: by_interrupt(nr, first * pid, second * pid)
+            for name, (nr, first, second) in calls.items()
+        }
+
+    into = partial(join, token)
+    with waiting(own_group, nobody) as outside, waiting(own_group, into, nobody) as inside:
+        assert set(within(lambda: ask(outside), nobody).values()) == {0}
+        assert set(within(lambda: ask(inside), into, nobody).values()) == {0}
+        assert set(within(lambda: ask(outside), into, nobody).values()) == {-errno.ESRCH}
+
+
+def test_files_of_hidden_processes_are_opened_in_no_procfs(
+    programs: Programs, token: OwnedFd
+) -> None:
+    """Here it is the machine's own, which hides nothing."""
+    into = partial(join, token)
+    lists = ("locks", "sysvipc/shm", "sysvipc/msg", "sysvipc/sem")
+
+    def answers(*names: str) -> set[int]:
+        return {bpf.error_of(partial(os.open, f"/proc/{name}", os.O_RDONLY)) for name in names}
+
+    def opened(pid: int) -> set[int]:
+        below = (".", "cmdline", "environ", "stat", "status", "fd", "task", f"task/{pid}/comm")
+        return answers(*(f"{pid}/{name}" for name in below))
+
+    def listed() -> set[int]:
+        return answers(*lists)
+
+    def own() -> set[int]:
+        return opened(os.getpid()) | answers("stat", "sys/kernel/ostype", "net/netlink")
+
+    with waiting(nobody) as outside, waiting(into, nobody) as inside:
+        assert within(lambda: opened(outside) | listed(), nobody) == {0}
+        assert within(lambda: opened(inside) | own(), into, nobody) == {0}
+        hidden = within(lambda: opened(outside), into, nobody)
+        assert hidden == {errno.ENOENT} if KERNEL >= (6, 2) else {0, errno.EACCES}
+        assert within(listed, into, nobody) == {errno.EACCES}
+        assert within(lambda: opened(outside) | listed(), into) == {0}, "root sees all"
+
+
+@pytest.mark.parametrize("request_", [0x5412, 0x541C])
+def test_nothing_is_typed_for_a_shell_that_is_hidden(
+    programs: Programs, token: OwnedFd, request_: int
+) -> None:
+    legacy = Path("/proc/sys/dev/tty/legacy_tiocsti")
+    before = legacy.read_text() if legacy.exists() else ""
+    if before:
+        legacy.write_text("1")
+
+    def types(terminal: int) -> int:
+        return bpf.error_of(lambda: fcntl.ioctl(terminal, request_, b"\x02"))
+
+    def shell() -> list[int]:
+        os.setsid()
+        _, terminal = os.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+        nobody()
+        nest = partial(enter, Scope.CLASSIC, View.DOMAIN)
+        job = partial(types, terminal)
+        return [within(job), within(job, nest)]
+
+    try:
+        found = within(shell, partial(join, token))
+    finally:
+        if before:
+            legacy.write_text(before)
+    # It is no virtual terminal, which alone knows the second one.
+    allowed = 0 if request_ == 0x5412 else errno.ENOTTY
+    assert found[0] == allowed
+    assert found[1] == (errno.EPERM if KERNEL >= (6, 2) else allowed)
 
 
 @pytest.mark.parametrize("view", [View.ALL, View.USER, View.DOMAIN])
@@ -745,13 +933,13 @@ def test_limits_of_a_hidden_process_are_not_set(programs: Programs, token: Owned
     into = partial(join, token)
 
     def change(pid: int) -> set[int]:
-        found = set()
-        for limit in range(16):
-            now = resource.prlimit(pid, limit)
-            found.add(bpf.error_of(partial(resource.prlimit, pid, limit, now)))
-        return found
+        return {
+            bpf.error_of(partial(resource.prlimit, pid, limit, value))
+            for limit, value in enumerate(values)
+        }
 
     with waiting(nobody) as outside, waiting(into, nobody) as inside:
+        values = [resource.prlimit(outside, limit) for limit in range(16)]
         assert within(lambda: change(outside), nobody) == {0}
         assert within(lambda: change(inside), into, nobody) == {0}
         assert within(lambda: change(outside), into, nobody) == {errno.ESRCH}

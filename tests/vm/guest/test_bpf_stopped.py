@@ -25,8 +25,15 @@ while not os.path.exists("/tmp/forks-end"):
         if os.path.exists(place) and not os.path.exists(place + ".pid"):
             pid = os.fork()
             if not pid:
-                if os.fork():
-                    time.sleep(600)
+                daemon = os.fork()
+                if not daemon:
+                    os.setsid()
+                    if not os.fork():
+                        open(place + ".daemon", "w").write(str(os.getpid()))
+                        time.sleep(600)
+                    os._exit(0)
+                os.waitpid(daemon, 0)
+                os.fork()
                 time.sleep(600)
             open(place + ".pid", "w").write(str(pid))
     time.sleep(0.1)
@@ -44,6 +51,13 @@ def are_members(*pids: int) -> list[bool]:
     with found as programs, contextlib.ExitStack() as stack:
         pidfds = [stack.enter_context(OwnedFd(os.pidfd_open(pid))) for pid in pids]
         return [programs.describe(pidfd.fileno()) is not None for pidfd in pidfds]
+
+
+def told(place: str) -> int:
+    """The number that is written into a file."""
+    file = Path(place)
+    wait_for(lambda: file.exists() and file.read_text().isdecimal(), f"{place} is written")
+    return int(file.read_text())
 
 
 @contextlib.contextmanager
@@ -85,15 +99,16 @@ def test_who_stops_them_is_found_out_and_what_was_forked_meanwhile_is_put_back(
         assert doctor.status == 1
         assert "sysctl kernel.ftrace_enabled=1" in doctor.out
         Path(place).touch()
-        told = Path(place + ".pid")
-        wait_for(lambda: told.exists() and told.read_text().isdecimal(), "it has forked")
-        child = int(told.read_text())
+        child, daemon = told(place + ".pid"), told(place + ".daemon")
         wait_for(lambda: sh(f"pgrep -P {child}").status == 0, "and its child")
         grandchild = int(sh(f"pgrep -P {child}").out)
-        assert are_members(child, grandchild) == [False, False]
+        # It has lost its parent.
+        assert sh(f"ps -o ppid= {daemon}").out.strip() == "1"
+        with stranger("alice") as unit:
+            assert are_members(child, grandchild, daemon, unit) == [False] * 4
     with stranger("bob") as outside:
         wait_for(lambda: said("called again"), "it is told", seconds=10)
-        assert are_members(child, grandchild, outside) == [True, True, False]
+        assert are_members(child, grandchild, daemon, outside) == [True, True, True, False]
         assert not said("not for all")
     assert holds(alice, 1, View.USER)
     assert "kernel.ftrace_enabled" not in sh("yama-session status").out

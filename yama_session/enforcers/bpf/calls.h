@@ -28,8 +28,9 @@ struct {
 /*
  * Other threads share the memory, so unless they enter too nobody is confined;
  * a caller that wants just that says F_THREAD.  Where another process shares it,
- * as after vfork(2), either would be open to the other; but a reader of /proc
- * holds the memory for a moment, too, so that is to be tried again.
+ * as after vfork(2), or the descriptors, either would be open to the other; but
+ * a reader of /proc holds the memory for a moment, too, so that is to be tried
+ * again.
  */
 static __always_inline int check_state(struct task_struct *task, bool widens,
 				       __u64 flags)
@@ -37,6 +38,7 @@ static __always_inline int check_state(struct task_struct *task, bool widens,
 	bool threaded = task->signal->nr_threads > 1;
 
 	if (task->cred != task->real_cred ||
+	    task->files->count.counter > task->signal->nr_threads ||
 	    (threaded && (widens || !(flags & PR_PTRACE_SCOPE_F_THREAD))))
 		return -EBUSY;
 	if (task->mm->mm_users.counter > task->signal->nr_threads)

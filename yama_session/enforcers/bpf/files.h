@@ -9,7 +9,7 @@
 #ifndef FILES_H
 #define FILES_H
 
-#include "domain.h"
+#include "numbers.h"
 
 /* Who has last had a say in the signals of a file; none if nothing is hidden from it */
 struct owner {
@@ -97,30 +97,6 @@ static __always_inline bool may_signal(struct fown_struct *fown,
 }
 
 /*
- * Is a number that of a process that is hidden from the caller?  Before 6.2 no
- * program can tell, nor can one of the numbers in other PID namespaces.
- * For job control parent and child are not hidden from one another.
- */
-static __always_inline bool is_hidden_number(int nr, bool job_control)
-{
-	struct task_struct *viewer = bpf_get_current_task_btf();
-	struct task_struct *target;
-	bool visible;
-
-	if (nr <= 0 || !bpf_task_from_pid || !bpf_task_release ||
-	    !is_limited(viewer) || viewer->thread_pid->level)
-		return false;
-	target = bpf_task_from_pid(nr);
-	if (!target)
-		return false;
-	visible = is_visible(viewer, viewer->cred, target) ||
-		  (job_control && (has_started(viewer, target) ||
-				   has_started(target, viewer)));
-	bpf_task_release(target);
-	return !visible;
-}
-
-/*
  * A terminal makes its foreground group the owner of a file without one, which
  * F_GETOWN tells: so is it one other than the task's own?
  */
@@ -203,6 +179,10 @@ static __always_inline int name_by_ioctl(struct file *file, unsigned int cmd,
 		return is_limited(task) ? start_signals(task, file) : 0;
 	case TIOCSPGRP:
 		return is_hidden_number(read_number(arg), true) ? -ESRCH : 0;
+	case TIOCSTI:
+	case TIOCLINUX:
+		/* Types into the terminal, for whoever leads the session there */
+		return is_hidden(task->signal->pids[PIDTYPE_SID]) ? -EPERM : 0;
 	case NS_GET_PID_FROM_PIDNS ... NS_GET_TGID_IN_PIDNS:
 		return is_hidden_number(arg, false) ? -ESRCH : 0;
 	}
@@ -270,19 +250,49 @@ static __always_inline int open_of_pid(struct file *file)
 		return 0;
 	pid = bpf_rdonly_cast(file->f_inode->i_private,
 			      bpf_core_type_id_kernel(struct pid));
-	return is_hidden_number(pid->numbers[0].nr, false) ? -ESRCH : 0;
+	return is_hidden(pid) ? -ESRCH : 0;
 }
 
-/* The sysctl that stops all programs: not for who is bound by one */
+/* Is a file of procfs one of a process that is hidden from the caller? */
+static __always_inline bool is_of_hidden(struct file *file)
+{
+	const struct proc_inode *inode;
+
+	if (!bpf_rdonly_cast)
+		return false;
+	inode = bpf_rdonly_cast((void *)file->f_inode -
+					bpf_core_field_offset(struct proc_inode, vfs_inode),
+				bpf_core_type_id_kernel(struct proc_inode));
+	return inode->pid && is_hidden(inode->pid);
+}
+
+/* Does a file of procfs name processes of everybody? */
+static __always_inline bool is_list(const struct dentry *entry)
+{
+	const struct dentry *parent = entry->d_parent;
+
+	return (parent == entry->d_sb->s_root && IS_CALLED(entry, "locks")) ||
+	       IS_CALLED(parent, "sysvipc");
+}
+
+/*
+ * In a procfs that hides nothing by itself files of hidden processes are not
+ * opened either.  The sysctl that stops all programs is not for who is bound by
+ * one.
+ */
 static __always_inline int open_of_proc(struct task_struct *task,
 					struct file *file)
 {
 	const struct dentry *entry = file->f_path.dentry;
 
-	if (file->f_mode & FMODE_WRITE && IS_CALLED(entry, "ftrace_enabled"))
-		return is_free_of(domain_of(task), 0, ptrace_ns(task->cred)) ?
-			       0 : -EPERM;
-	return 0;
+	if (file->f_mode & FMODE_WRITE && IS_CALLED(entry, "ftrace_enabled") &&
+	    !is_free_of(domain_of(task), 0, ptrace_ns(task->cred)))
+		return -EPERM;
+	if (!is_limited(task))
+		return 0;
+	if (is_of_hidden(file))
+		return -ENOENT;
+	return is_list(entry) ? -EACCES : 0;
 }
 
 #endif /* FILES_H */

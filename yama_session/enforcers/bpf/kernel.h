@@ -23,7 +23,17 @@
 #define EOPNOTSUPP		95
 
 #define AF_NETLINK		16
+#define NETLINK_ROUTE		0
 #define NETLINK_CONNECTOR	11
+#define NLA_TYPE_MASK		0x3fff
+#define RTM_NEWLINK		16
+#define RTM_SETLINK		19
+#define RTM_NEWNSID		88
+#define RTM_GETNSID		90
+#define SIZE_OF_IFINFOMSG	16
+#define SIZE_OF_RTGENMSG	4
+#define IFLA_NET_NS_PID		19
+#define NETNSA_PID		2
 #define BPF_FS_MAGIC		0xcafe4a11
 #define CGROUP_SUPER_MAGIC	0x27e0eb
 #define CGROUP2_SUPER_MAGIC	0x63677270
@@ -32,6 +42,8 @@
 #define MNT_DETACH		2
 #define PTRACE_MODE_ATTACH	2
 #define PR_SET_PTRACER		0x59616d61
+#define PR_SCHED_CORE		62
+#define PERF_FLAG_PID_CGROUP	4
 #define PF_KTHREAD		0x00200000
 #define SIGNAL_UNKILLABLE	0x40
 #define SIGCONT			18
@@ -55,6 +67,8 @@
 #define FIOSETOWN		0x8901
 #define SIOCSPGRP		0x8902
 #define TIOCSPGRP		0x5410
+#define TIOCSTI			0x5412
+#define TIOCLINUX		0x541c
 #define NS_GET_PID_FROM_PIDNS	0x8004b706
 #define NS_GET_TGID_IN_PIDNS	0x8004b709
 #define PFA_NO_NEW_PRIVS	(1UL << 0)
@@ -107,11 +121,8 @@ struct tty_struct {
 	unsigned int index;
 };
 
-struct signal_struct {
-	int nr_threads;
-	unsigned int flags;
-	unsigned int is_child_subreaper : 1;
-	struct tty_struct *tty;
+struct files_struct {
+	atomic_t count;
 };
 
 struct pid_namespace {
@@ -128,6 +139,42 @@ struct pid {
 	struct upid numbers[];
 };
 
+/* Of a process, its thread group, its group and its session */
+enum pid_type {
+	PIDTYPE_SID = 3,
+	PIDTYPE_MAX,
+};
+
+struct signal_struct {
+	int nr_threads;
+	unsigned int flags;
+	unsigned int is_child_subreaper : 1;
+	struct pid *pids[PIDTYPE_MAX];
+	struct tty_struct *tty;
+};
+
+/* On amd64: of a system call its number and arguments */
+struct pt_regs {
+	unsigned long bx;
+	unsigned long r8;
+	unsigned long cx;
+	unsigned long si;
+	unsigned long di;
+	unsigned long orig_ax;
+};
+
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
 struct task_struct {
 	unsigned int flags;
 	unsigned int ptrace;
@@ -136,6 +183,7 @@ struct task_struct {
 	unsigned long atomic_flags;
 	__u64 start_time;
 	struct mm_struct *mm;
+	struct files_struct *files;
 	struct signal_struct *signal;
 	struct task_struct *real_parent;
 	struct task_struct *parent;
@@ -143,6 +191,7 @@ struct task_struct {
 	struct pid *thread_pid;
 	const struct cred *cred;
 	const struct cred *real_cred;
+	struct css_set *cgroups;
 };
 
 struct dentry;
@@ -159,6 +208,11 @@ struct inode {
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	void *i_private;
+};
+
+struct proc_inode {
+	struct pid *pid;
+	struct inode vfs_inode;
 };
 
 struct qstr {
@@ -203,6 +257,28 @@ struct fown_struct {
 
 struct file___embedding {
 	struct fown_struct f_owner;
+};
+
+struct sock {
+	unsigned short sk_protocol;
+};
+
+struct sk_buff {
+	unsigned int len;
+	unsigned char *data;
+};
+
+struct nlmsghdr {
+	unsigned int nlmsg_len;
+	unsigned short nlmsg_type;
+	unsigned short nlmsg_flags;
+	unsigned int nlmsg_seq;
+	unsigned int nlmsg_pid;
+};
+
+struct nlattr {
+	unsigned short nla_len;
+	unsigned short nla_type;
 };
 
 struct seq_file;

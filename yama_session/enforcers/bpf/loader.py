@@ -269,6 +269,8 @@ class Programs:
     def adopt(self, since: int) -> list[Member]:
         """Put what members have forked while no program was called where their parents are.
 
+        What has lost its parent goes where all others of its user in its cgroup are.
+
         Args:
             since: when that began, in nanoseconds of :func:`time.monotonic_ns`.
 
@@ -279,13 +281,16 @@ class Programs:
             BpfError: the kernel cannot list them.
         """
         found: list[Member] = []
-        with _map_of(self._links, "outage") as outage:
+        with _map_of(self._links, "outage") as outage, _map_of(self._links, "places") as places:
             try:
                 _set_first(outage, since)
+                # Who stands where is known after the first time.
+                found += self._read("adopt")
                 while more := list(self._read("adopt")):
                     found += more
             finally:
                 _set_first(outage, 0)
+                _empty(places)
         return found
 
     def _read(self, iterator: str) -> Iterator[Member]:
@@ -564,6 +569,12 @@ def _map_of(links: Mapping[str, OwnedFd], name: str) -> OwnedFd:
 def _set_first(array: OwnedFd, value: int) -> None:
     key, entry = ffi.new("uint32_t *", 0), ffi.new("uint64_t *", value)
     _succeeded("set a map", lib.ys_bpf_put(array.fileno(), key, entry))
+
+
+def _empty(places: OwnedFd) -> None:
+    key = ffi.new("uint64_t[2]")
+    while lib.ys_bpf_next(places.fileno(), ffi.NULL, key) == 0:
+        _succeeded("empty a map", lib.ys_bpf_drop(places.fileno(), key))
 
 
 def _is_whole(value: Any) -> bool:

@@ -10,6 +10,7 @@
  */
 #include "calls.h"
 #include "files.h"
+#include "netlink.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -77,7 +78,7 @@ static __always_inline void name_tracer(struct task_struct *leader,
 }
 
 SEC("lsm/task_prctl")
-int BPF_PROG(repeat, int option, unsigned long op)
+int BPF_PROG(repeat, int option, unsigned long op, unsigned long nr)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
@@ -91,7 +92,8 @@ int BPF_PROG(repeat, int option, unsigned long op)
 	}
 	if (option == PR_SET_PTRACER)
 		name_tracer(task->group_leader, op);
-	return 0;
+	/* The kernel tells whether processors share cores before it looks for one. */
+	return option == PR_SCHED_CORE && names_nobody(nr) ? -ESRCH : 0;
 }
 
 static __always_inline bool has_named(struct task_struct *tracee,
@@ -160,10 +162,30 @@ static __always_inline bool is_of_job_control(int sig)
 	return !sig || (sig >= SIGCONT && sig <= SIGTTOU);
 }
 
+/* Does the kernel look only once for whom a signal is for: a thread, or a group? */
+static __always_inline bool is_looked_for_once(struct task_struct *task)
+{
+	struct call call = call_of(task);
+
+	switch (call.nr) {
+	case KILL:
+	case KILL_32:
+		return call.first < -1;
+	case TKILL:
+	case TKILL_32:
+	case TGKILL:
+	case TGKILL_32:
+	case RT_TGSIGQUEUEINFO:
+	case RT_TGSIGQUEUEINFO_32:
+		return true;
+	}
+	return false;
+}
+
 /*
  * A parent may do what it likes to a child that it has started, and a child may
- * see that its parent is still there.  -ESRCH would have the kernel look for
- * the process again, for ever.
+ * see that its parent is still there.  Other calls than those above would, for
+ * -ESRCH, look for the process again, for ever.
  */
 SEC("lsm/task_kill")
 int BPF_PROG(kill, struct task_struct *target, void *info, int sig)
@@ -177,7 +199,7 @@ int BPF_PROG(kill, struct task_struct *target, void *info, int sig)
 	    has_started(viewer, target) ||
 	    (is_of_job_control(sig) && has_started(target, viewer)))
 		return 0;
-	return -EPERM;
+	return is_looked_for_once(viewer) ? -ESRCH : -EPERM;
 }
 
 /* Calls that name a process: what is hidden answers as what is missing */
@@ -198,6 +220,30 @@ HIDES_FROM(task_setioprio)
 HIDES_FROM(task_setnice)
 HIDES_FROM(task_setrlimit)
 HIDES_FROM(task_setscheduler)
+
+/* Reading limits: this hook is told of credentials alone. */
+SEC("lsm/task_prlimit")
+int read_limits(void *ctx)
+{
+	struct call call = call_of(bpf_get_current_task_btf());
+
+	if ((call.nr == PRLIMIT64 || call.nr == PRLIMIT64_32) &&
+	    is_hidden_number(call.first, false))
+		return -ESRCH;
+	return 0;
+}
+
+/* What is asked for, and whether it may be, is told before whom it is asked of. */
+SEC("lsm/perf_event_open")
+int count_events(void *ctx)
+{
+	struct call call = call_of(bpf_get_current_task_btf());
+
+	if ((call.nr == PERF_EVENT_OPEN || call.nr == PERF_EVENT_OPEN_32) &&
+	    !(call.fifth & PERF_FLAG_PID_CGROUP) && names_nobody(call.second))
+		return -ESRCH;
+	return 0;
+}
 
 /* Calls for the groups of processes, by which a shell knows its jobs */
 #define HIDES_FROM_STRANGERS(hook)					\
@@ -299,6 +345,15 @@ int BPF_PROG(connector, int family, int type, int protocol, int kern)
 	return sees(domain, 0, 0, 0, ptrace_ns(task->cred)) ? 0 : -EPERM;
 }
 
+SEC("lsm/netlink_send")
+int BPF_PROG(send_request, struct sock *sock, struct sk_buff *buffer)
+{
+	if (sock->sk_protocol != NETLINK_ROUTE ||
+	    !is_limited(bpf_get_current_task_btf()))
+		return 0;
+	return requests_of_nobody(buffer) ? -ESRCH : 0;
+}
+
 /*
  * Who is not exempt from a domain may not take the programs away: not by
  * bpf(2), not by their pins, and not by the file system that these are in,
@@ -345,19 +400,19 @@ int BPF_PROG(guard_umount, struct vfsmount *mount, int flags)
 	return guard(mount->mnt_sb);
 }
 
+/* @empty: room for what is written */
 static __always_inline int tell(struct bpf_iter__task *ctx,
 				struct task_struct *task,
-				const struct ys_bpf_domain *domain)
+				const struct ys_bpf_domain *domain,
+				struct ys_bpf_member *empty)
 {
-	struct ys_bpf_member member = {};
-
-	member.tgid = task->tgid;
-	member.tid = task->pid;
-	member.domain = *domain;
+	empty->tgid = task->tgid;
+	empty->tid = task->pid;
+	empty->domain = *domain;
 	/* It may be about to change. */
-	if (!member.domain.depth)
+	if (!empty->domain.depth)
 		return 0;
-	bpf_seq_write(ctx->meta->seq, &member, sizeof(member));
+	bpf_seq_write(ctx->meta->seq, empty, sizeof(*empty));
 	return 0;
 }
 
@@ -367,11 +422,12 @@ int list(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 	const struct ys_bpf_domain *domain;
+	struct ys_bpf_member empty = {};
 
 	if (!task)
 		return 0;
 	domain = domain_of(task);
-	return domain ? tell(ctx, task, domain) : 0;
+	return domain ? tell(ctx, task, domain, &empty) : 0;
 }
 
 /* When the programs began not to be called, by the monotonic clock; 0: never */
@@ -382,27 +438,82 @@ struct {
 	__type(value, __u64);
 } outage SEC(".maps");
 
+/* Where processes stand: those of one user in one cgroup */
+struct place {
+	__u64 cgroup;
+	__u64 uid;
+};
+
+/* The domain that all of them there are in; of no depth if there is no such */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct place);
+	__type(value, struct ys_bpf_domain);
+} places SEC(".maps");
+
+static __always_inline struct place place_of(struct task_struct *task)
+{
+	struct place place = {
+		.cgroup = task->cgroups->dfl_cgrp->kn->id,
+		.uid = task->real_cred->uid.val,
+	};
+
+	return place;
+}
+
+static __always_inline void note_place(struct task_struct *task,
+				       const struct ys_bpf_domain *domain)
+{
+	struct place place = place_of(task);
+	struct ys_bpf_domain *known = bpf_map_lookup_elem(&places, &place);
+	int shared;
+
+	if (!known) {
+		bpf_map_update_elem(&places, &place, domain, BPF_NOEXIST);
+		return;
+	}
+	shared = shared_levels(known, domain);
+	if (domain->depth && shared == domain->depth)
+		*known = *domain;
+	else if (shared < known->depth)
+		known->depth = 0;
+}
+
 /*
  * What members have forked while no program was called is in no domain.  It is
- * put where its parent is now, and told as a member.  Who has left a domain is
- * none of them: it keeps an empty entry.
+ * put where its parent is now, or else where all others of its user in its
+ * cgroup are, and told as a member.  Who has left a domain is none of them: it
+ * keeps an empty entry.
  */
 SEC("iter/task")
 int adopt(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
+	struct ys_bpf_member empty = {};
 	struct ys_bpf_domain *domain;
+	struct place place;
 	__u32 first = 0;
 	__u64 *since = bpf_map_lookup_elem(&outage, &first);
 
-	if (!task || !since || !*since || task->start_time < *since ||
-	    bpf_task_storage_get(&members, task, NULL, 0))
+	if (!task || !since || !*since || task->flags & PF_KTHREAD)
 		return 0;
+	domain = bpf_task_storage_get(&members, task, NULL, 0);
+	if (domain || task->start_time < *since) {
+		note_place(task, domain ? domain : &empty.domain);
+		return 0;
+	}
 	domain = domain_of(task->group_leader);
 	if (!domain)
 		domain = domain_of(task->real_parent);
-	if (!domain || !bpf_task_storage_get(&members, task, domain,
-					     BPF_LOCAL_STORAGE_GET_F_CREATE))
+	if (!domain) {
+		place = place_of(task);
+		domain = bpf_map_lookup_elem(&places, &place);
+	}
+	if (!domain || !domain->depth ||
+	    !bpf_task_storage_get(&members, task, domain,
+				  BPF_LOCAL_STORAGE_GET_F_CREATE))
 		return 0;
-	return tell(ctx, task, domain);
+	return tell(ctx, task, domain, &empty);
 }
