@@ -193,7 +193,8 @@ def test_unit_that_restricts_its_logins(rules: str, option: str, let_in: bool) -
 
 def opened(login: Login | None, user: str, where: str) -> list[str]:
     """Open a session as root, outside or from within a login, and return the codes."""
-    command = shlex.join(["/usr/bin/python3", "-c", OPEN, user, where])
+    # Debian 13's Python warns of a fork beside a thread.
+    command = shlex.join(["/usr/bin/python3", "-W", "ignore", "-c", OPEN, user, where])
     return (login.check(f"sudo -n {command}") if login else check(command)).split()
 
 
