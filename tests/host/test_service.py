@@ -634,6 +634,14 @@ def command(bench: ServiceBench, *argv: str, uid: int = 0) -> subprocess.Complet
     )
 
 
+def test_policy_in_force_is_root_s_to_see_and_a_user_is_told_so(service: ServiceBench) -> None:
+    show = ["policy", "show", "--policy", str(service.policy)]
+    assert command(service, *show).stdout.startswith("In force, as the files say:\n")
+    said = command(service, *show, uid=65534).stdout
+    assert "In force: not known: only root may ask the session service for GetPolicy\n" in said
+    assert "org.freedesktop" not in said
+
+
 def test_status_ends_with_1_while_the_files_are_refused(service: ServiceBench) -> None:
     assert command(service, "status").returncode == 0
     service.set_policy("[[rule]]\nscope = 9\n")

@@ -1,5 +1,6 @@
 """Parts of doctor: units that log people in, mounts of procfs, and findings that are known."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -150,10 +151,26 @@ def test_common_file_that_pam_auth_update_leaves_alone_is_known(
     common, saved = tmp_path / "common-session", tmp_path / "session"
     saved.write_text(SAVED)
     common.write_text(COMMON.replace(before, after) if before else COMMON)
-    assert edited_by_hand(common, saved) is edited
+    assert edited_by_hand(common, saved, tmp_path / "none") is edited
     common.write_text(COMMON + "session optional pam_mkhomedir.so\n")
-    assert not edited_by_hand(common, saved)
-    assert not edited_by_hand(tmp_path / "none", saved)
+    assert not edited_by_hand(common, saved, tmp_path / "none")
+    assert not edited_by_hand(tmp_path / "none", saved, tmp_path / "none")
+
+
+def test_module_of_debian_13_s_own_template_is_nobody_s_edit(tmp_path: Path) -> None:
+    templates, umask = tmp_path / "templates", "session optional\t\t\tpam_umask.so\n"
+    permit = "session\trequired\t\t\tpam_permit.so\n"
+    template = re.sub("session.*(permit.so|unix.so|systemd.so)\n", "", COMMON)
+    common, saved = tmp_path / "common-session", tmp_path / "session"
+    templates.mkdir()
+    (templates / "common-session").write_text(template.replace("# and", f"{permit}{umask}# and"))
+    saved.write_text(SAVED)
+    common.write_text(COMMON.replace("# and", f"{umask}# and"))
+    assert not edited_by_hand(common, saved, templates)
+    common.write_text(COMMON.replace("# and", f"{umask}{umask}# and"))
+    assert edited_by_hand(common, saved, templates)
+    common.write_text(COMMON)  # it was taken out
+    assert edited_by_hand(common, saved, templates)
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,12 @@ _PROFILE = Path("/usr/share/pam-configs/yama-session")
 _BEGINS = "# here are the per-package modules"
 _ENDS = "# end of pam-auth-update config"
 
-#: What it writes round the modules of profiles.
+#: What it writes round the modules of profiles: these, and on Debian 13 pam_umask.
 _FRAME = ("pam_permit.so", "pam_deny.so")
+_TEMPLATES = Path("/usr/share/pam")
 
 
-def edited_by_hand(common: Path, saved: Path = SAVED) -> bool:
+def edited_by_hand(common: Path, saved: Path = SAVED, templates: Path = _TEMPLATES) -> bool:
     """Tell whether modules stand in its block that it has not written, or others are gone.
 
     Then it declines to change the file, and ends with 0 all the same.
@@ -29,15 +30,23 @@ def edited_by_hand(common: Path, saved: Path = SAVED) -> bool:
     Args:
         common: a file of sessions, such as ``/etc/pam.d/common-session``.
         saved: what it has written there.
+        templates: the files that it fills in, by the same names.
     """
     try:
         text, before = common.read_text(encoding="utf-8"), saved.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return False
+    try:
+        frame = (templates / common.name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        frame = ""
     if _BEGINS not in text or _ENDS not in text:
         return True
-    block = text.partition(_BEGINS)[2].partition(_ENDS)[0]
-    return _modules(block) != _modules(before)
+    return _modules(_block(text)) != _modules(before) + _modules(_block(frame))
+
+
+def _block(text: str) -> str:
+    return text.partition(_BEGINS)[2].partition(_ENDS)[0]
 
 
 def own_arguments(lines: Iterable[Line], profile: Path = _PROFILE) -> list[str]:

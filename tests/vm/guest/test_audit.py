@@ -24,6 +24,7 @@ from yama_session.audit import Verdict, channels
 from yama_session.audit.calls import STAYS_OPEN
 
 PAGE = Path(__file__).with_name("json.md").read_text(encoding="utf-8")
+LOOKING = Path(__file__).with_name("looking.md").read_text(encoding="utf-8")
 FRAGMENT = Path("/usr/share/doc/yama-session/examples/yama-session-hide-units.conf")
 CLOSED, OPEN, UNKNOWN = (verdict.value for verdict in Verdict)
 
@@ -99,6 +100,23 @@ def test_calls_that_name_a_process_are_closed_but_for_the_documented_ones(
         "perf_event_open(pid)",  # kernel.perf_event_paranoid
     }
     assert sum(verdict == CLOSED for verdict in found.values()) >= 57
+
+
+def test_example_of_the_page_is_what_is_found(said: dict[str, Any]) -> None:
+    example = LOOKING.partition("alice$ yama-session audit\n")[2].partition("\n\nWhat looks")[0]
+    found = {channel["name"]: channel for channel in said["channels"]}
+    closing = list(dict.fromkeys((c["closed_by"], c["note"]) for c in said["channels"]))
+    rows = re.findall(r"^    (closed|open) +(\d+) +(.*?)  +(.*)$", example, re.MULTILINE)
+    assert len(rows) == 5
+    for verdict, by, name, evidence in rows:
+        channel = found[name]
+        told = re.sub(r"the target, \d+", "the target, 136", channel["evidence"])
+        assert (channel["verdict"], told) == (verdict, evidence)
+        assert closing.index((channel["closed_by"], channel["note"])) + 1 == int(by)
+    counts = ", ".join(
+        f"{said['counts'][verdict]} {verdict}" for verdict in (CLOSED, OPEN, UNKNOWN)
+    )
+    assert f"    {counts}" in example
 
 
 # Some calls about a number, by hand: {call: errno or 0}.

@@ -14,7 +14,7 @@ def test_status_says_what_is_missing() -> None:
     assert status["enforcers"]["bpf"]["state"] == "disabled"
     assert "lsm=" in status["enforcers"]["bpf"]["reason"]
     assert status["service"]["enforcer"] == "landlock"
-    assert "built-in default" in json.dumps(status["service"]["unsupported"])
+    assert "policy.toml:81" in json.dumps(status["service"]["unsupported"])
 
 
 def test_nothing_answers_as_if_it_did() -> None:

@@ -1,4 +1,4 @@
-# guest: --long --timeout 900
+# guest: --suite bookworm --suite trixie --long --timeout 1200
 """What doctor finds on a machine, and what off leaves of the project: nothing."""
 
 import contextlib
@@ -9,9 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from logins import POLICY, Login, LoginRefused, end_logins, policy, sessions, sh, wait_for
+from logins import (
+    POLICY,
+    Login,
+    LoginRefused,
+    domain_of,
+    end_logins,
+    policy,
+    sessions,
+    sh,
+    wait_for,
+)
 from schema import section, violations
-from stack import edited, module_arguments
+from stack import COMMON, edited, module_arguments
 
 PAGE = Path(__file__).with_name("json.md").read_text(encoding="utf-8")
 PAM = Path("/etc/pam.d")
@@ -220,6 +230,62 @@ def test_options_of_a_unit_that_lock_users_out_are_named_before() -> None:
         assert "unshare" in doctor()[1]["ssh.service: SystemCallFilter"]
 
 
+def test_a_greeter_s_service_is_no_problem_and_gets_no_line() -> None:
+    greeter = "auth required pam_permit.so\nsession required pam_unix.so\n"
+    with new_file(PAM / "lightdm-greeter", greeter):
+        assert doctor() == (0, {})
+        assert "lightdm-greeter" not in check("yama-session setup --landlock --dry-run")
+    with new_file(PAM / "lightdm", greeter):
+        assert "opens sessions without the module" in doctor()[1]["lightdm"]
+
+
+GENERATOR = Path("/usr/lib/systemd/system-generators/systemd-crontab-generator")
+#: As systemd-cron makes one of a line in a user's crontab.
+JOB = "cron-alice-alice-0.service"
+UNITS = f"""#!/bin/sh
+printf '[Service]\\nUser=alice\\nExecStart=sleep 600\\n' >$1/{JOB}
+"""
+
+
+def test_jobs_of_systemd_cron_are_confined_as_doctor_advises() -> None:
+    drop_in = Path("/etc/systemd/system/cron-.service.d/pam.conf")
+    with new_file(GENERATOR, UNITS):
+        GENERATOR.chmod(0o755)
+        check("systemctl daemon-reload")
+        # While no job runs: then it is too late.
+        told = doctor()[1]["systemd-cron"]
+        assert f"'[Service]' and 'PAMName=cron' into {drop_in}" in told
+        assert job_s_domain() == "none"
+        drop_in.parent.mkdir()
+        with new_file(drop_in, "[Service]\nPAMName=cron\n"):
+            check("systemctl daemon-reload")
+            assert "view=domain" in job_s_domain()
+            assert doctor() == (0, {})
+            check(f"systemctl stop {JOB}")
+        drop_in.parent.rmdir()
+    check("systemctl daemon-reload")
+
+
+def job_s_domain() -> str:
+    check(f"systemctl restart {JOB}")
+    pid = int(check(f"systemctl show -P MainPID {JOB}"))
+    wait_for(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n", "the job runs")
+    return domain_of(pid)
+
+
+def test_service_whose_unit_is_gone() -> None:
+    unit = Path("/usr/lib/systemd/system/yama-session.service")
+    check("systemctl disable --now yama-session")
+    aside = unit.rename(unit.with_suffix(".aside"))
+    try:
+        check("systemctl daemon-reload")
+        assert doctor()[1]["yama-session.service"].startswith("is not installed / 'make install'")
+    finally:
+        aside.rename(unit)
+        check("systemctl daemon-reload && systemctl enable --now yama-session")
+    assert doctor() == (0, {})
+
+
 def test_a_finding_that_is_known_is_no_problem() -> None:
     with new_file(PAM / "ftp", "session required pam_unix.so\n"):
         assert doctor()[0] == 1
@@ -322,6 +388,20 @@ def test_off_leaves_nothing_and_is_undone_by_two_commands() -> None:
     with Login("alice") as again:
         assert again.domain() != "none"
     assert doctor() == (0, {})
+
+
+def test_off_says_which_arguments_go_with_the_line() -> None:
+    with contextlib.ExitStack() as stack:
+        for file in COMMON:  # the word alone: pam-auth-update declines where more is changed
+            text = file.read_text(encoding="utf-8")
+            stack.enter_context(edited(file, text.replace("fallback=strict", "fallback=deny")))
+        planned = documented("off", check("yama-session off --dry-run --json"))
+        assert planned["arguments_lost"] == ["fallback=deny"]
+        assert "the module's line said 'fallback=deny'" in check("yama-session off --dry-run")
+        check("pam-auth-update --disable yama-session")
+        check("pam-auth-update --enable yama-session")
+        assert "fallback=strict" in check(f"grep -h {MODULE} {PAM}/common-session")
+    assert documented("off", check("yama-session off --dry-run --json"))["arguments_lost"] == []
 
 
 def test_off_stops_at_a_line_that_somebody_has_written() -> None:

@@ -2,6 +2,7 @@
 """What the looking commands say of a process is what the kernel does."""
 
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from schema import section, violations
 
 WHAT = ("visible", "readable", "attachable")
 PAGE = Path(__file__).with_name("json.md").read_text(encoding="utf-8")
+LOOKING = Path(__file__).with_name("looking.md").read_text(encoding="utf-8")
 
 
 def documented(verb: str, text: str) -> Any:
@@ -21,6 +23,11 @@ def documented(verb: str, text: str) -> Any:
     value = json.loads(text)
     assert list(violations(section(PAGE, verb), value)) == []
     return value
+
+
+def plain(text: str) -> str:
+    """A text without its line breaks, and without what differs each time."""
+    return re.sub(r"\d{3,}", "N", " ".join(text.split()))
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +102,10 @@ def test_explain_in_a_session(alice: Login) -> None:
     assert found["attachable"]["asked"] == "kernel"
     assert "descendant" in found["attachable"]["reason"]
     assert found["unjudged"] == []
-    assert found["viewer"]["policy"] == "built-in default"
+    assert found["viewer"]["policy"] == "/etc/yama-session/policy.toml:81"
     text = alice.check(f"yama-session explain {pid}")
+    example = LOOKING.partition("alice$ yama-session explain 4711\n")[2].partition("\n\n")[0]
+    assert plain(text) == plain(example)
     assert "attachable: no: level 1 asks for a descendant" in text
     assert "what would change it: start it from the debugger" in text
     alice.check(f"kill {pid}")

@@ -81,6 +81,8 @@ class TestWithoutTheService:
 
 SENTENCE = f"No session can be opened for {USER} under this machine's policy"
 SU = "su: cannot open session: Permission denied"
+DENIED = "Permission denied"
+LOGIN = f"expect -c 'spawn login -f {USER}; expect eof; exit [lindex [wait] 3]'"
 SUDO = "sudo: pam_open_session: Permission denied"
 
 
@@ -97,7 +99,7 @@ class TestRefused:
         ("command", "shown"),
         [
             (f"{' '.join(SSH)} {USER}@localhost true", [SENTENCE]),
-            (f"script -qec 'login -f {USER}' /dev/null", [SENTENCE, "Permission denied"]),
+            (LOGIN, [SENTENCE, DENIED]),
             (f"su {USER} -c true", [SENTENCE, SU]),
             (f"su -l {USER} -c true", [SENTENCE, SU]),
             (f"sudo -u {USER} true", [SUDO]),

@@ -216,7 +216,7 @@ def test_default_policy_lets_root_in_and_refuses_users() -> None:
 def test_default_policy_is_told_as_unsupported() -> None:
     service = status(1)["service"]
     assert service["policy"] == "loaded"
-    assert "built-in default" in json.dumps(service["unsupported"])
+    assert "policy.toml:81" in json.dumps(service["unsupported"])
 
 
 def test_default_policy_with_fallback_skip_lets_in_and_says_so() -> None:
