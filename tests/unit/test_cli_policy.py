@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from yama_session.cli import _policy_check, main
@@ -260,6 +260,7 @@ def test_test_of_a_user_that_is_none_is_refused(etc: Path, capsys: Output) -> No
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(), st.text(), st.text())
+@example("--", "--", "--")
 def test_test_answers_for_any_login(
     etc: Path, capsys: Output, service: str, tty: str, rhost: str
 ) -> None:

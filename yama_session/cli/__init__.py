@@ -15,7 +15,7 @@ import os
 import pkgutil
 import sys
 from collections.abc import Iterator, Sequence
-from typing import NoReturn, Protocol, cast
+from typing import Any, NoReturn, Protocol, cast
 
 from yama_session import YamaSessionError, __version__
 from yama_session.cli._exit import EXIT_CODES, ExitCode
@@ -40,6 +40,12 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(ExitCode.USAGE, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """Take the value of ``--option=--`` for one; argparse makes an empty list of it."""
+        if action.option_strings and action.nargs is None and arg_strings == ["--"]:
+            return self._get_value(action, "--")
+        return super()._get_values(action, arg_strings)
 
 
 def verbs() -> Iterator[tuple[str, Verb]]:
