@@ -85,8 +85,10 @@ class TestServiceStopped:
             assert is_confined(one)
             shell = int(two.check("echo $$"))
             assert two.sees(shell)
-            assert not one.sees(shell)
-            assert not one.sees(int(before.check("echo $$")))
+            # By the policy she sees what is hers, and traces what a login has started.
+            for other in (shell, int(before.check("echo $$"))):
+                assert one.sees(other)
+                assert "Operation not permitted" in one.run(f"gdb -p {other} -batch").out
         opening = last_opening(begin, "opened session")
         assert "enforcer=bpf" in opening.text
         assert "fallback strict: own domain for alice" in opening.text

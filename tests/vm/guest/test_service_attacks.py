@@ -125,7 +125,7 @@ def test_su_without_descriptors_confines_or_refuses(alice: Login) -> None:
         assert "none" not in done.out.split(), (limit, done.out)
         assert "/proc/1" not in done.out.split(), (limit, done.out)
     assert "scope=" not in seen[4]
-    assert "scope=1 view=domain" in seen[64]
+    assert "scope=1 view=user" in seen[64]
 
 
 def test_environment_names_no_other_bus(alice: Login) -> None:
@@ -134,7 +134,7 @@ def test_environment_names_no_other_bus(alice: Login) -> None:
     text = alice.check(
         f"sudo -n env {elsewhere} su carol -c 'cat /proc/self/attr/yama/scope' 2>/dev/null"
     )
-    assert text.startswith("scope=1 view=domain depth=1")
+    assert text.startswith("scope=1 view=user depth=1")
     after = len(sh("journalctl -b -q --no-pager -t su -g 'service unavailable'").out.splitlines())
     assert after == before
 
