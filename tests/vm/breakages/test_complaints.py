@@ -170,8 +170,9 @@ def test_what_pam_isolates_the_user_manager_undoes(alice: Login) -> None:
 
 
 def test_a_lock_of_a_hidden_process_looks_stale() -> None:
-    """Where logins are apart; and not where they share a domain, as they usually do."""
-    by_session = POLICY.replace('preset = "desktop"', 'preset = "desktop"\ngroup = "session"')
+    """Where logins are apart; and not by default, which shows a user's own processes."""
+    apart = 'preset = "desktop"\nview = "domain"\ngroup = "session"'
+    by_session = POLICY.replace('preset = "desktop"', apart)
     seen = []
     for text in (POLICY, by_session):
         with policy(text), Login("alice") as first, Login("alice") as second:

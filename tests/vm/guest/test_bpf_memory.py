@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 from bpf import within
 from bpf_logins import is_confined, stranger
-from logins import Login, LoginRefused, end_logins, sh, wait_for
+from logins import Login, LoginRefused, end_logins, policy, sh, wait_for
 
 from yama_session.enforcers.bpf.loader import Programs
 from yama_session.enforcers.bpf.state import version_of
+from yama_session.levels import View
 
 CGROUP = Path("/sys/fs/cgroup/programs")
 GO, SAID = Path("/tmp/go"), Path("/tmp/said")
@@ -119,8 +120,19 @@ def logins_are_whole_until_one_is_refused(outside: int) -> bool:
     return False
 
 
+#: A user's own strangers are hidden, too.
+APART = """
+[[rule]]
+match = { user = "root" }
+preset = "open"
+
+[[rule]]
+view = "domain"
+"""
+
+
 def test_no_child_is_born_outside_and_no_login_is_half_way() -> None:
-    with stranger("alice") as outside, Login("alice") as alice:
+    with policy(APART), stranger("alice") as outside, Login("alice") as alice:
         with crowd(alice, outside), full_memory():
             said = forked()
             assert said["outside"] == 0
@@ -129,7 +141,7 @@ def test_no_child_is_born_outside_and_no_login_is_half_way() -> None:
             assert logins_are_whole_until_one_is_refused(outside) == may_fail()
         with Login("alice") as again, crowd(again, outside):
             assert forked() == {"inside": FORKS, "outside": 0, "errors": []}
-            assert is_confined(again)
+            assert is_confined(again, view=View.DOMAIN)
     end_logins("alice")
 
 

@@ -21,6 +21,7 @@ BY_SESSION = """
 [[rule]]
 match = { user = "alice" }
 preset = "desktop"
+view = "domain"
 group = "session"
 """
 
