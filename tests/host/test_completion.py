@@ -75,24 +75,27 @@ def test_processes_and_users_are_offered(ask: object, stage: Path) -> None:
     assert "root" in ask(stage, "yama-session explain 1 --as ro")
 
 
+def wait_for(terminal: int, text: bytes) -> None:
+    """Read what a terminal shows until a text is among it."""
+    seen, end = b"", time.monotonic() + 30
+    while text not in seen:
+        assert time.monotonic() < end, seen
+        if select.select([terminal], [], [], 0.2)[0]:
+            seen += os.read(terminal, 4096)
+
+
 def test_zsh_completes_a_verb(stage: Path) -> None:
     functions = stage / "usr/share/zsh/vendor-completions"
-    script = (
-        f"PROMPT='ready> '; fpath=({functions} $fpath); autoload -Uz compinit; compinit -u -D\n"
-    )
+    script = f"fpath=({functions} $fpath); autoload -Uz compinit; compinit -u -D; print 're'ady\n"
     pid, terminal = pty.fork()
     if pid == 0:
         environment = {"PATH": f"{stage}/bin:/usr/bin:/bin", "HOME": str(stage), "TERM": "dumb"}
         os.execvpe("zsh", ["zsh", "-f", "-i"], environment)
     try:
         os.write(terminal, script.encode())
-        time.sleep(1)
+        wait_for(terminal, b"ready")
         os.write(terminal, b"yama-session expl\t")
-        seen, end = b"", time.monotonic() + 20
-        while b"yama-session explain" not in seen and time.monotonic() < end:
-            if select.select([terminal], [], [], 0.2)[0]:
-                seen += os.read(terminal, 4096)
-        assert b"yama-session explain" in seen
+        wait_for(terminal, b"yama-session explain")
     finally:
         os.close(terminal)
         os.waitpid(pid, 0)
