@@ -129,7 +129,8 @@ install-data: install-completions
 man: native
 	$(PYTHON) man/verbs.py
 
-# From a copy, as the build leaves much behind, and with Debian's own Python.
+# Builds a copy of the checkout, since the build leaves much behind; PATH has Debian's
+# own Python first.
 deb:
 	@$(MAKE) --no-print-directory packages PACKAGES="$(BUILD_PACKAGES)"
 	rm -rf $(DEBS) && mkdir -p $(DEBS)/source
@@ -210,7 +211,8 @@ clean:
 	rm -rf build $(VENV) $(NATIVE) $(BPF)/_loader.abi3.so $(BPF)/*.bpf.o *.egg-info
 
 .PHONY: all help setup packages native pam install install-python install-pam \
-	install-commands install-completions install-data uninstall man deb wheel demo test lint test-unit test-host test-vm test-sessions \
+	install-commands install-completions install-data uninstall man deb wheel demo \
+	test lint test-unit test-host test-vm test-sessions \
 	series-check images test-kernel test-kernels bench clean
 # The steps of `setup` and `test` build on one another: in order, one at a time.
 .NOTPARALLEL:
